@@ -1,0 +1,1 @@
+//! What Tremplin decides. See `docs/design/architecture.md`.

@@ -1,0 +1,1 @@
+//! A real local cluster, and the scenarios that run on it.

@@ -1,0 +1,1 @@
+//! The program that does what `tremplin-core` decides.

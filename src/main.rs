@@ -1,0 +1,3 @@
+//! The `tremplin` program.
+
+fn main() {}
