@@ -1,1 +1,6 @@
 //! What Tremplin decides. See `docs/design/architecture.md`.
+//!
+//! Nothing here reads a clock, the environment, randomness, a file or the network: what is needed is a parameter.
+//! Everything here can be tested in milliseconds, without a cluster.
+
+pub mod api;

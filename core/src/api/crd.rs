@@ -1,0 +1,115 @@
+//! The CRDs as the API server gets them: what `kube` derives, with the conventions that its attributes cannot say.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use kube::CustomResourceExt;
+
+/// Every CRD of the group, in the order of their names.
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![finish(super::StartupApp::crd())]
+}
+
+/// Strips `nullable` (the API server drops an explicit null silently where the schema does not allow it, and a null
+/// kept in a spec would mean nothing here) and gives `status` the default `observedGeneration: -1`, so that tools that
+/// read kstatus do not take an object that nobody has looked at for a healthy one.
+fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let Some(root) = version
+            .schema
+            .as_mut()
+            .and_then(|schema| schema.open_api_v3_schema.as_mut())
+        else {
+            continue;
+        };
+        strip_nullable(root);
+        if let Some(status) = root
+            .properties
+            .as_mut()
+            .and_then(|properties| properties.get_mut("status"))
+        {
+            status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
+        }
+    }
+    crd
+}
+
+fn strip_nullable(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|properties| properties.values_mut())
+    {
+        strip_nullable(property);
+    }
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => strip_nullable(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(strip_nullable),
+        None => {}
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        strip_nullable(values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec_yaml() -> String {
+        let crd = all().remove(0);
+        let root = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        serde_json::to_string(&root.properties.unwrap()["spec"]).unwrap()
+    }
+
+    #[test]
+    fn the_spec_has_no_defaults_no_nulls_and_no_unknown_formats() {
+        let spec = spec_yaml();
+        for forbidden in ["\"default\":", "\"nullable\"", "\"uint", "\"format\":\"double\""] {
+            assert!(!spec.contains(forbidden), "{forbidden} in {spec}");
+        }
+    }
+
+    #[test]
+    fn an_unseen_object_is_not_healthy() {
+        let crd = all().remove(0);
+        let root = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        let default = root.properties.unwrap()["status"].default.clone().unwrap();
+        assert_eq!(default.0, serde_json::json!({ "observedGeneration": -1 }));
+    }
+
+    #[test]
+    fn every_string_list_and_map_of_the_spec_is_bounded() {
+        fn walk(path: &str, schema: &JSONSchemaProps, unbounded: &mut Vec<String>) {
+            match schema.type_.as_deref() {
+                Some("string") if schema.max_length.is_none() && schema.enum_.is_none() => unbounded.push(path.into()),
+                Some("array") => {
+                    if schema.max_items.is_none() {
+                        unbounded.push(path.into());
+                    }
+                    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+                        walk(&format!("{path}[]"), items, unbounded);
+                    }
+                }
+                Some("object") => {
+                    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &schema.additional_properties {
+                        if schema.max_properties.is_none() {
+                            unbounded.push(path.into());
+                        }
+                        walk(&format!("{path}{{}}"), values, unbounded);
+                    }
+                    for (name, property) in schema.properties.iter().flatten() {
+                        walk(&format!("{path}.{name}"), property, unbounded);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let crd = all().remove(0);
+        let root = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        let mut unbounded = Vec::new();
+        walk("spec", &root.properties.unwrap()["spec"], &mut unbounded);
+        assert_eq!(unbounded, Vec::<String>::new());
+    }
+}
