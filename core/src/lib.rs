@@ -4,3 +4,8 @@
 //! Everything here can be tested in milliseconds, without a cluster.
 
 pub mod api;
+pub mod conditions;
+pub mod fault;
+pub mod labels;
+pub mod live;
+pub mod names;
