@@ -1,0 +1,3 @@
+module tremplin.dev/sample-app
+
+go 1.26
