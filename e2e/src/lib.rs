@@ -1,9 +1,21 @@
 //! A real local cluster, and the scenarios that run on it.
 //!
+//! Two profiles from one place: the **control plane** alone ([`ControlPlane`]: etcd, API server and
+//! controller manager, ready in seconds, no root needed), and the **node** (the same plus scheduler,
+//! kubelet, containerd, kube-proxy and DNS, which runs real pods and needs root).
 //! Every program comes from a pinned Go module or a Debian package ([`tools`]).
 //!
 //! This crate may not know `tremplin` or `tremplin-core`: it judges them from outside.
 
+pub mod audit;
+mod certificates;
+pub mod control_plane;
 pub mod ingress;
+pub mod kubeconfig;
+pub mod process;
 pub mod progress;
+pub mod state;
 pub mod tools;
+
+pub use audit::{AuditEvent, AuditLevel, AuditLog};
+pub use control_plane::{ControlPlane, ControlPlaneOptions};
