@@ -1,0 +1,79 @@
+//! The log: its form, and its level while the program runs.
+
+use std::sync::Arc;
+
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+use crate::settings::LogFormat;
+
+/// Always added. `kube_client` logs at error level what it then returns as an error, and the driver logs that once;
+/// and when an answer does not decode it logs the whole answer, which may be a Secret.
+const QUIET: &str = "kube_client=off,kube_lease_manager=warn,tower=warn,hyper=warn";
+
+/// Changes what is logged.
+#[derive(Clone)]
+pub struct LogLevel(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+/// Why what is logged could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogLevelError {
+    /// The directives do not parse.
+    #[error("no level and no directives: {0}")]
+    Directives(#[from] ParseError),
+    /// The subscriber is gone.
+    #[error("failed to change the filter: {0}")]
+    Gone(#[from] reload::Error),
+}
+
+impl LogLevel {
+    /// Logs what `directives` say from now on: a level, or `target=level` pairs.
+    ///
+    /// # Errors
+    /// When the directives do not parse; then nothing changes.
+    pub fn set(&self, directives: &str) -> Result<(), LogLevelError> {
+        Ok((self.0)(filter(directives)?)?)
+    }
+
+    /// For a program that set up its log itself: nothing can be changed.
+    pub fn fixed() -> Self {
+        Self(Arc::new(|_| Ok(())))
+    }
+}
+
+fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET},{directives}"))
+}
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// When the directives do not parse. A log that runs already is left as it is.
+pub fn start(format: LogFormat, directives: &str) -> Result<LogLevel, LogLevelError> {
+    let (filter, handle) = reload::Layer::<_, Registry>::new(filter(directives)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
+    };
+    let _already_running = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(LogLevel(Arc::new(move |filter| handle.reload(filter))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_checked_before_anything_changes() {
+        assert!(filter("debug").is_ok());
+        assert!(filter("info,tremplin::cluster=trace").is_ok());
+        assert!(filter("tremplin=loud").is_err());
+    }
+}
