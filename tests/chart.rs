@@ -1,0 +1,312 @@
+//! The charts without a cluster: what they refuse, what they render, and that what is written about them is so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and so may its helpers"
+)]
+
+#[path = "chart/helm.rs"]
+mod helm;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use helm::{chart, helm, of_kind, template};
+use serde_json::{Value, json};
+
+/// Value sets that between them switch every option.
+const VALUE_SETS: [&[&str]; 4] = [
+    &[],
+    &[
+        "replicas=2",
+        "metrics.serviceMonitor={\"enabled\":true,\"labels\":{\"release\":\"monitoring\"}}",
+        "commonLabels={\"team\":\"platform\"}",
+        "commonAnnotations={\"contact\":\"ops\"}",
+        "podLabels={\"app\":\"ignored\",\"network\":\"inside\"}",
+        "podAnnotations={\"note\":\"x\"}",
+        "image={\"repository\":\"harbor.example.org:8443/tools/tremplin\",\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"}",
+        "imagePullSecrets=[{\"name\":\"registry-pull-secret\"}]",
+        "priorityClassName=\"system-cluster-critical\"",
+        "networkPolicy.apiServer={\"ports\":[6443],\"cidrs\":[\"10.0.0.1/32\"]}",
+        "nodeSelector={\"role\":\"infra\"}",
+        "tolerations=[{\"operator\":\"Exists\"}]",
+        "affinity={\"nodeAffinity\":{}}",
+        "extraArgs=[\"--concurrency=32\"]",
+        "extraEnv=[{\"name\":\"HTTPS_PROXY\",\"value\":\"http://proxy:3128\"}]",
+    ],
+    &[
+        "platform={\"profile\":\"cpin-mi\"}",
+        "security={\"runAsUser\":1000650000,\"runAsGroup\":0,\"fsGroup\":1000650000}",
+        "networkPolicy.metricsFrom=[]",
+        "log={\"format\":\"text\",\"level\":\"info,tremplin::cluster=debug\"}",
+    ],
+    &[
+        "rbac={\"create\":false,\"tenantRoles\":false}",
+        "serviceAccount={\"create\":false,\"name\":\"given\"}",
+        "networkPolicy.enabled=false",
+        "metrics.service=false",
+        "podDisruptionBudget=false",
+        "platform.file=\"timeZone: Europe/Paris\\n\"",
+    ],
+];
+
+async fn render(values: &[&str]) -> Vec<Value> {
+    template(&chart("tremplin"), values).await.unwrap()
+}
+
+async fn refusal(values: &[&str]) -> String {
+    template(&chart("tremplin"), values).await.unwrap_err()
+}
+
+fn pod_spec(objects: &[Value]) -> &Value {
+    &of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]
+}
+
+#[tokio::test]
+async fn both_charts_pass_helms_own_check() {
+    for name in ["tremplin", "tremplin-crds"] {
+        let answer = helm(&["lint", "--strict", chart(name).to_str().unwrap()]).await;
+        assert!(answer.success, "{}{}", answer.stdout, answer.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_refused_and_named() {
+    for (value, words) in [
+        ("rplicas=2", "'rplicas' not allowed"),
+        ("replicas=\"two\"", "at '/replicas': got string, want integer"),
+        ("replicas=9", "at '/replicas': maximum: got 9, want 5"),
+        ("image={\"tag\":\"latest\"}", "another image every day"),
+        ("image={\"repository\":\"tremplin\"}", "names no registry"),
+        ("image={\"repository\":\"team/tremplin\"}", "names no registry"),
+        ("image={\"digest\":\"sha256:short\"}", "at '/image/digest'"),
+        ("platform={\"profile\":\"cpin\"}", "'generic', 'cpin-pax', 'cpin-mi'"),
+        ("metrics={\"port\":80}", "at '/metrics/port'"),
+        ("security={\"runAsUser\":0}", "at '/security/runAsUser'"),
+        (
+            "resources={\"limits\":{\"cpu\":\"1\",\"memory\":\"lots\"}}",
+            "at '/resources/limits/memory'",
+        ),
+        ("policyLabels={\"env\":\"not a label\"}", "at '/policyLabels/env'"),
+        ("serviceAccount={\"create\":false}", "name the account to run as"),
+        (
+            "metrics={\"service\":false,\"serviceMonitor\":{\"enabled\":true}}",
+            "selects a Service",
+        ),
+    ] {
+        let message = refusal(&[value]).await;
+        assert!(message.contains(words), "{value}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn the_workload_fits_pod_security_restricted_and_openshift_alike() {
+    let objects = render(&[]).await;
+    let pod = pod_spec(&objects);
+    assert_eq!(
+        pod["securityContext"],
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["securityContext"],
+        json!({
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        })
+    );
+}
+
+#[tokio::test]
+async fn ids_are_set_when_they_are_given() {
+    let objects = render(VALUE_SETS[2]).await;
+    let context = &pod_spec(&objects)["securityContext"];
+    assert_eq!(context["runAsUser"], 1_000_650_000);
+    assert_eq!(context["runAsGroup"], 0);
+    assert_eq!(context["fsGroup"], 1_000_650_000);
+}
+
+#[tokio::test]
+async fn the_workload_keeps_the_rules_that_it_checks() {
+    for values in VALUE_SETS {
+        let objects = render(values).await;
+        let deployment = of_kind(&objects, "Deployment")[0];
+        for labels in [
+            &deployment["metadata"]["labels"],
+            &deployment["spec"]["template"]["metadata"]["labels"],
+        ] {
+            for (key, value) in [("app", "tremplin"), ("env", "prod"), ("tier", "backend")] {
+                assert_eq!(labels[key], value, "{labels}");
+            }
+        }
+        for container in pod_spec(&objects)["containers"].as_array().unwrap() {
+            for kind in ["requests", "limits"] {
+                assert!(
+                    container["resources"][kind]["cpu"].is_string()
+                        && container["resources"][kind]["memory"].is_string()
+                );
+            }
+            assert!(container["livenessProbe"].is_object() && container["readinessProbe"].is_object());
+            assert_eq!(container["imagePullPolicy"], "IfNotPresent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_right_is_a_wildcard_and_none_grants_rights() {
+    let objects = render(&[]).await;
+    let roles = [of_kind(&objects, "ClusterRole"), of_kind(&objects, "Role")].concat();
+    assert_eq!(roles.len(), 5, "controller twice, view, edit, admin");
+    for role in roles {
+        let text = role["rules"].to_string();
+        assert!(!text.contains('*'), "{text}");
+        for word in [
+            "escalate",
+            "bind",
+            "impersonate",
+            "rbac.authorization.k8s.io",
+            "pods/exec",
+            "nonResourceURLs",
+        ] {
+            assert!(!text.contains(&format!("\"{word}\"")), "{word} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_selector_is_the_same_whatever_the_values() {
+    let expected = &of_kind(&render(&[]).await, "Deployment")[0]["spec"]["selector"].clone();
+    for values in VALUE_SETS {
+        let objects = render(values).await;
+        let deployment = of_kind(&objects, "Deployment")[0];
+        assert_eq!(&deployment["spec"]["selector"], expected);
+        let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+        for (key, value) in expected["matchLabels"].as_object().unwrap() {
+            assert_eq!(&labels[key], value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_replicas_are_spread_and_kept() {
+    let one = render(&[]).await;
+    assert!(
+        of_kind(&one, "PodDisruptionBudget").is_empty(),
+        "it would only stop a node from being drained"
+    );
+    assert!(pod_spec(&one)["topologySpreadConstraints"].is_null());
+    let two = render(VALUE_SETS[1]).await;
+    assert_eq!(of_kind(&two, "PodDisruptionBudget")[0]["spec"]["maxUnavailable"], 1);
+    assert_eq!(
+        pod_spec(&two)["topologySpreadConstraints"][0]["whenUnsatisfiable"],
+        "ScheduleAnyway"
+    );
+}
+
+#[tokio::test]
+async fn an_option_switched_off_leaves_nothing_behind() {
+    let objects = render(VALUE_SETS[3]).await;
+    let kinds: Vec<_> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["ConfigMap", "Deployment"]);
+    assert_eq!(pod_spec(&objects)["serviceAccountName"], "given");
+}
+
+#[tokio::test]
+async fn a_digest_wins_over_a_tag() {
+    let objects = render(VALUE_SETS[1]).await;
+    let image = pod_spec(&objects)["containers"][0]["image"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        image,
+        format!("harbor.example.org:8443/tools/tremplin@sha256:{}", "0".repeat(64))
+    );
+}
+
+#[tokio::test]
+async fn every_object_can_be_told_to_belong_to_the_release() {
+    for object in render(VALUE_SETS[1]).await {
+        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/instance"], "tremplin");
+        assert_eq!(object["metadata"]["labels"]["team"], "platform");
+        assert_eq!(object["metadata"]["annotations"]["contact"], "ops");
+        let cluster_scoped = object["kind"].as_str().unwrap().starts_with("Cluster");
+        assert_eq!(
+            object["metadata"]["namespace"].as_str(),
+            (!cluster_scoped).then_some("operators")
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_charts_work_as_dependencies_of_a_directory_of_charts_socle() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("charts-socle/tremplin");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let dependency = |name: &str| json!({"name": name, "version": "0.1.0", "repository": format!("file://{}", chart(name).display())});
+    let umbrella = json!({
+        "apiVersion": "v2", "name": "tremplin", "version": "1.0.0",
+        "dependencies": [dependency("tremplin-crds"), dependency("tremplin")],
+    });
+    fs::write(folder.join("Chart.yaml"), umbrella.to_string()).unwrap();
+    // A parent chart hands its `global` values down, and the schema must let them through.
+    let values = json!({"global": {"zone": "x"}, "tremplin": {"platform": {"profile": "cpin-pax"}, "replicas": 2}});
+    fs::write(folder.join("values.yaml"), values.to_string()).unwrap();
+    let update = helm(&["dependency", "update", folder.to_str().unwrap()]).await;
+    assert!(update.success, "{}", update.stderr);
+    let objects = template(&folder, &[]).await.unwrap();
+    assert_eq!(of_kind(&objects, "Deployment")[0]["spec"]["replicas"], 2);
+    assert_eq!(of_kind(&objects, "Deployment")[0]["metadata"]["name"], "tremplin");
+}
+
+#[test]
+fn the_readme_lists_every_value_with_its_default() {
+    let values = fs::read_to_string(chart("tremplin").join("values.yaml")).unwrap();
+    let mut expected = BTreeMap::new();
+    flatten("", &serde_saphyr::from_str(&values).unwrap(), &mut expected);
+    let readme = fs::read_to_string(chart("tremplin").join("README.md")).unwrap();
+    let rows = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    let written: BTreeMap<_, _> = rows
+        .map(|(name, rest)| {
+            let default = rest.split_once('`').unwrap().0;
+            (name.to_owned(), serde_saphyr::from_str::<Value>(default).unwrap())
+        })
+        .collect();
+    assert_eq!(written, expected);
+}
+
+/// The leaves of the values: what is no map, or an empty one.
+fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                flatten(&path, value, leaves);
+            }
+        }
+        _ => {
+            leaves.insert(path.to_owned(), value.clone());
+        }
+    }
+}
+
+#[test]
+fn the_schema_knows_every_value() {
+    let read = |name: &str| fs::read_to_string(chart("tremplin").join(name)).unwrap();
+    let values: Value = serde_saphyr::from_str(&read("values.yaml")).unwrap();
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let mut known: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+    known.retain(|key| *key != "global");
+    let mut given: Vec<_> = values.as_object().unwrap().keys().collect();
+    known.sort();
+    given.sort();
+    assert_eq!(known, given);
+}
