@@ -33,7 +33,7 @@ pub struct ConditionFact {
 }
 
 /// A `Deployment`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeploymentFacts {
     /// `spec.replicas`; 1 when absent.
     pub wanted: i32,
@@ -63,7 +63,7 @@ impl DeploymentFacts {
 }
 
 /// A `Pod`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: String,
@@ -84,7 +84,7 @@ pub struct PodFacts {
 }
 
 /// A container of a pod.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerFact {
     /// Its name.
     pub name: String,
@@ -116,7 +116,7 @@ pub struct Ended {
 }
 
 /// A `Job`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFacts {
     /// Whether it may not start yet.
     pub suspended: bool,
@@ -131,7 +131,7 @@ pub struct JobFacts {
 }
 
 /// A `CronJob`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CronJobFacts {
     /// When it last made a Job.
     pub last_scheduled_at: Option<Timestamp>,
@@ -140,14 +140,14 @@ pub struct CronJobFacts {
 }
 
 /// An `Ingress`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IngressFacts {
     /// The hosts of its rules.
     pub hosts: Vec<String>,
 }
 
 /// A `ConfigMap` of ours: the release record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigMapFacts {
     /// Its data.
     pub data: BTreeMap<String, String>,

@@ -31,7 +31,7 @@ pub const STARTUP_APP_MANAGER: &str = "tremplin/startupapp";
 /// A kind of which the operator keeps a few facts.
 pub trait Kept: Resource<DynamicType = ()> + Send + Sync + 'static {
     /// What decisions read, beyond the identity.
-    type Facts: Clone + fmt::Debug + Default + Send + Sync + 'static;
+    type Facts: Clone + fmt::Debug + Default + PartialEq + Send + Sync + 'static;
 
     /// Reads the facts from the object as the API gives it. Missing fields are absent facts, never errors.
     fn facts(object: &Value) -> Self::Facts;
@@ -91,6 +91,15 @@ impl<K: Kept> Live<K> {
     /// Whether it is being deleted.
     pub fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether something that decisions read differs; a new version alone does not count.
+    pub fn differs(&self, other: &Self) -> bool {
+        let identity = |live: &Self| ObjectMeta {
+            resource_version: None,
+            ..live.metadata.clone()
+        };
+        self.owned != other.owned || self.facts != other.facts || identity(self) != identity(other)
     }
 
     /// From the object as the API gives it.
