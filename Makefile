@@ -12,6 +12,9 @@ test_files = $(patsubst $(1)/%.rs,--test %,$(wildcard $(1)/*.rs))
 INTEGRATION_TESTS := $(call test_files,tests)
 E2E_TESTS := $(call test_files,e2e/tests)
 
+# The local cluster's own command line, built with the same features as the tests.
+RUN_E2E = $(CARGO) build -q --workspace --locked --bin tremplin-e2e && $${CARGO_TARGET_DIR:-target}/debug/tremplin-e2e
+
 .PHONY: help
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,3 +41,12 @@ integration: ## tests on a real API server (no root needed)
 .PHONY: e2e
 e2e: ## tests on a real node (needs root)
 	$(if $(E2E_TESTS),$(CARGO) test --workspace --locked $(E2E_TESTS),@echo "no file in e2e/tests/ yet")
+
+.PHONY: tools
+tools: ## build the programs of the local cluster that are missing
+	$(RUN_E2E) tools >/dev/null
+
+.PHONY: image
+image: ## build the operator's image (needs root, no Docker) and show sizes
+	$(RUN_E2E) image operator --output $${CARGO_TARGET_DIR:-target}/tremplin-image.tar \
+	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"

@@ -9,9 +9,12 @@
 
 pub mod audit;
 mod certificates;
+mod command;
 pub mod control_plane;
+pub mod image;
 pub mod ingress;
 pub mod kubeconfig;
+pub mod packages;
 pub mod process;
 pub mod progress;
 pub mod state;
