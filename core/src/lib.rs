@@ -9,3 +9,4 @@ pub mod fault;
 pub mod labels;
 pub mod live;
 pub mod names;
+pub mod yaml;

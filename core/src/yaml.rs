@@ -1,0 +1,417 @@
+//! YAML read strictly: every value knows its line and column, so that a fault found later, by whatever rule, points at
+//! the place in the file where a human can mend it.
+//!
+//! Duplicate keys are errors. Scalars are read as `kubectl` and Argo CD read them (YAML 1.1 booleans such as `yes`,
+//! octal integers), so that what passes here does not change its type on the way to the API server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{Error, Options, Spanned};
+
+/// A place in a file, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    /// The line.
+    pub line: u64,
+    /// The character in the line.
+    pub column: u64,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// What is wrong in a YAML text, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct YamlError {
+    /// Where; the start of the document when nothing better is known.
+    pub location: Location,
+    /// The field's path, such as `spec.crons[2].schedule`; empty for the document itself.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// One document of a YAML stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The document as JSON.
+    pub value: Value,
+    locations: BTreeMap<String, Location>,
+}
+
+const START: Location = Location { line: 1, column: 1 };
+
+impl Document {
+    /// Where the field at `path` stands; where its nearest parent stands when the field itself is absent.
+    pub fn locate(&self, path: &str) -> Location {
+        let mut path = path;
+        loop {
+            if let Some(location) = self.locations.get(path) {
+                return *location;
+            }
+            let Some(end) = path.rfind(['.', '[']) else {
+                return self.locations.get("").copied().unwrap_or(START);
+            };
+            path = path.get(..end).unwrap_or_default();
+        }
+    }
+
+    /// The paths of all explicit nulls (`key:` with nothing behind it), in the order of the paths.
+    pub fn nulls(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        collect_nulls(&self.value, &mut String::new(), &mut found);
+        found
+    }
+
+    /// The document as a `T`. An explicit null and a field that `T` refuses are errors with their place.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, YamlError> {
+        if let Some(path) = self.nulls().into_iter().next() {
+            let message = "has no value: remove the key, or write what it should be".to_owned();
+            return Err(YamlError {
+                location: self.locate(&path),
+                path,
+                message,
+            });
+        }
+        serde_path_to_error::deserialize(&self.value).map_err(|error| {
+            let path = match error.path().to_string() {
+                root if root == "." => String::new(),
+                path => path,
+            };
+            YamlError {
+                location: self.locate(&path),
+                path,
+                message: error.inner().to_string(),
+            }
+        })
+    }
+}
+
+/// Reads every document of a stream; empty documents are left out.
+pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
+    let nodes: Vec<Node> = serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| syntax(&error))?;
+    Ok(nodes
+        .into_iter()
+        .filter(|node| node.content != Content::Null)
+        .map(Document::from)
+        .collect())
+}
+
+/// Reads a text that must hold one document.
+pub fn parse_one(text: &str) -> Result<Document, YamlError> {
+    let mut documents = parse(text)?;
+    match documents.len() {
+        1 => Ok(documents.remove(0)),
+        found => Err(YamlError {
+            location: documents.get(1).map_or(START, |second| second.locate("")),
+            path: String::new(),
+            message: format!("one document is expected, found {found}"),
+        }),
+    }
+}
+
+fn options() -> Options {
+    serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false }
+}
+
+fn syntax(error: &Error) -> YamlError {
+    let location = error.location().map_or(START, |at| Location {
+        line: at.line(),
+        column: at.column(),
+    });
+    let text = error.without_snippet().to_string();
+    let message = text
+        .rfind(" at line ")
+        .and_then(|end| text.get(..end))
+        .unwrap_or(&text)
+        .to_owned();
+    YamlError {
+        location,
+        path: String::new(),
+        message,
+    }
+}
+
+/// A value with its place, as the parser sees it.
+#[derive(Debug, PartialEq)]
+struct Node {
+    content: Content,
+    location: Location,
+}
+
+#[derive(Debug, PartialEq)]
+enum Content {
+    Null,
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<(String, Location, Node)>),
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned { value, referenced, .. } = Spanned::<Content>::deserialize(deserializer)?;
+        let location = Location {
+            line: referenced.line(),
+            column: referenced.column(),
+        };
+        Ok(Self {
+            content: value,
+            location,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Content, E> {
+        Ok(Content::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Content, E> {
+        Ok(Content::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
+        Ok(Content::Scalar(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Content, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number must be finite"))?;
+        Ok(Content::Scalar(Value::Number(number)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Content, E> {
+        Ok(Content::Scalar(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Content::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Content, A::Error> {
+        let mut map = Vec::new();
+        while let Some((key, value)) = entries.next_entry::<Spanned<String>, Node>()? {
+            let at = Location {
+                line: key.referenced.line(),
+                column: key.referenced.column(),
+            };
+            map.push((key.value, at, value));
+        }
+        Ok(Content::Map(map))
+    }
+}
+
+impl From<Node> for Document {
+    fn from(node: Node) -> Self {
+        let mut locations = BTreeMap::new();
+        locations.insert(String::new(), node.location);
+        let value = flatten(node, &mut String::new(), &mut locations);
+        Self { value, locations }
+    }
+}
+
+/// Turns the tree into JSON and notes where each path stands: an entry of a map at its key, an item of a list at itself.
+fn flatten(node: Node, path: &mut String, locations: &mut BTreeMap<String, Location>) -> Value {
+    match node.content {
+        Content::Null => Value::Null,
+        Content::Scalar(value) => value,
+        Content::List(items) => Value::Array(
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| {
+                    under(path, &format!("[{index}]"), |path| {
+                        locations.insert(path.clone(), item.location);
+                        flatten(item, path, locations)
+                    })
+                })
+                .collect(),
+        ),
+        Content::Map(entries) => {
+            let mut map = Map::new();
+            for (key, at, value) in entries {
+                let value = under(path, &key_step(path, &key), |path| {
+                    locations.insert(path.clone(), at);
+                    flatten(value, path, locations)
+                });
+                map.insert(key, value);
+            }
+            Value::Object(map)
+        }
+    }
+}
+
+fn collect_nulls(value: &Value, path: &mut String, found: &mut Vec<String>) {
+    match value {
+        Value::Null => found.push(path.clone()),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                under(path, &format!("[{index}]"), |path| collect_nulls(item, path, found));
+            }
+        }
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                under(path, &key_step(path, key), |path| collect_nulls(value, path, found));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn key_step(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!(".{key}")
+    }
+}
+
+/// Runs `f` one step further down the path, and steps back.
+fn under<R>(path: &mut String, step: &str, f: impl FnOnce(&mut String) -> R) -> R {
+    let length = path.len();
+    path.push_str(step);
+    let result = f(path);
+    path.truncate(length);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Cron {
+        name: String,
+        #[serde(default)]
+        retries: Option<i32>,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct App {
+        crons: Vec<Cron>,
+    }
+
+    fn fault(text: &str) -> (String, String, String) {
+        let error = parse_one(text)
+            .and_then(|document| document.decode::<App>())
+            .unwrap_err();
+        (error.location.to_string(), error.path, error.message)
+    }
+
+    #[test]
+    fn documents_of_a_stream_are_read_and_empty_ones_left_out() {
+        let documents = parse("---\na: 1\n---\n# nothing\n---\nb: [x, 2, yes]\n").unwrap();
+        let values: Vec<_> = documents.iter().map(|document| document.value.clone()).collect();
+        assert_eq!(values, [json!({"a": 1}), json!({"b": ["x", 2, true]})]);
+        assert_eq!(documents[1].locate("b[1]").to_string(), "6:8");
+        assert_eq!(parse("").unwrap(), []);
+    }
+
+    #[test]
+    fn an_absent_field_is_located_at_its_nearest_parent() {
+        let document = parse_one("spec:\n  crons:\n  - name: a\n").unwrap();
+        assert_eq!(document.locate("spec.crons[0].schedule").to_string(), "3:5");
+        assert_eq!(document.locate("metadata.name").to_string(), "1:1");
+    }
+
+    #[test]
+    fn an_unknown_field_is_told_with_its_place() {
+        let (at, path, message) = fault("crons:\n- name: a\n  retires: 2\n");
+        assert_eq!((at.as_str(), path.as_str()), ("3:3", "crons[0].retires"));
+        assert!(message.starts_with("unknown field `retires`, expected"), "{message}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_its_place() {
+        let (at, path, message) = fault("crons:\n- name: a\n  retries: often\n");
+        assert_eq!((at.as_str(), path.as_str()), ("3:3", "crons[0].retries"));
+        assert!(message.contains("invalid type: string \"often\""), "{message}");
+    }
+
+    #[test]
+    fn a_missing_field_is_told_at_its_parent() {
+        let (at, path, message) = fault("crons:\n- retries: 1\n");
+        assert_eq!(
+            (at.as_str(), path.as_str(), message.as_str()),
+            ("2:3", "crons[0]", "missing field `name`")
+        );
+    }
+
+    #[test]
+    fn an_explicit_null_is_refused() {
+        let (at, path, message) = fault("crons:\n- name: a\n  retries:\n");
+        assert_eq!((at.as_str(), path.as_str()), ("3:3", "crons[0].retries"));
+        assert!(message.starts_with("has no value"), "{message}");
+    }
+
+    #[test]
+    fn a_key_written_twice_is_refused() {
+        let (at, _, message) = fault("crons: []\ncrons: []\n");
+        assert_eq!(at, "2:1");
+        assert!(message.contains("duplicate"), "{message}");
+    }
+
+    #[test]
+    fn broken_syntax_is_told_with_its_place() {
+        let (at, ..) = fault("crons: [\n");
+        assert_eq!(at, "1:8");
+    }
+
+    #[test]
+    fn two_documents_are_not_one() {
+        assert!(parse_one("a: 1\n---\nb: 2\n").unwrap_err().message.contains("found 2"));
+    }
+
+    #[test]
+    fn scalars_keep_the_type_that_the_cluster_would_see() {
+        let document =
+            parse_one("a: 0440\nb: on\nc: '1'\nd: 1.5\ne: 2026-11-22\nf: &x {g: 1}\nh: *x\n8080: port\n").unwrap();
+        let expected = json!({"a": 288, "b": true, "c": "1", "d": 1.5, "e": "2026-11-22",
+                              "f": {"g": 1}, "h": {"g": 1}, "8080": "port"});
+        assert_eq!(document.value, expected);
+    }
+}
