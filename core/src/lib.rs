@@ -9,4 +9,5 @@ pub mod fault;
 pub mod labels;
 pub mod live;
 pub mod names;
+pub mod quantity;
 pub mod yaml;
