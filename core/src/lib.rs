@@ -9,5 +9,6 @@ pub mod fault;
 pub mod labels;
 pub mod live;
 pub mod names;
+pub mod platform;
 pub mod quantity;
 pub mod yaml;
