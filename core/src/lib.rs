@@ -4,6 +4,7 @@
 //! Everything here can be tested in milliseconds, without a cluster.
 
 pub mod api;
+pub mod app;
 pub mod conditions;
 pub mod fault;
 pub mod labels;
@@ -11,4 +12,5 @@ pub mod live;
 pub mod names;
 pub mod platform;
 pub mod quantity;
+pub mod refusal;
 pub mod yaml;

@@ -1,0 +1,215 @@
+//! How a process fares, told from its Deployment and pods: one reason, one message, one next step.
+
+use k8s_openapi::api::core::v1::Pod;
+
+use super::observed::Observed;
+use super::reasons::Reason;
+use super::valid::ValidProcess;
+use crate::fault::Refusal;
+use crate::live::{ContainerFact, DeploymentFacts, Live};
+use crate::refusal;
+
+/// After so many restarts nobody waits for a container to get well by itself.
+const HOPELESS_RESTARTS: i32 = 5;
+
+/// How a process fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessHealth {
+    /// The process.
+    pub name: String,
+    /// Instances that can serve.
+    pub ready: i32,
+    /// Instances wanted.
+    pub desired: i32,
+    /// What keeps it from being as asked; `None` when nothing does.
+    pub trouble: Option<Trouble>,
+}
+
+/// What keeps a process from being as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The machine's word.
+    pub reason: Reason,
+    /// What is the case.
+    pub message: String,
+    /// Whether a human must act.
+    pub stalled: bool,
+}
+
+/// Reads how a process fares.
+pub fn process_health(process: &ValidProcess, observed: &Observed) -> ProcessHealth {
+    let Some(live) = observed.deployment(&process.name) else {
+        let trouble = Trouble {
+            reason: Reason::Deploying,
+            message: format!("{} is not there yet", process.name),
+            stalled: false,
+        };
+        return ProcessHealth {
+            name: process.name.clone(),
+            ready: 0,
+            desired: process.replicas,
+            trouble: Some(trouble),
+        };
+    };
+    let facts = &live.facts;
+    ProcessHealth {
+        name: process.name.clone(),
+        ready: facts.ready,
+        desired: facts.wanted,
+        trouble: trouble(process, live.metadata.generation, facts, observed),
+    }
+}
+
+fn trouble(
+    process: &ValidProcess,
+    generation: Option<i64>,
+    facts: &DeploymentFacts,
+    observed: &Observed,
+) -> Option<Trouble> {
+    let seen = facts.observed_generation >= generation.unwrap_or_default();
+    let complete =
+        seen && facts.updated == facts.wanted && facts.total == facts.updated && facts.available >= facts.wanted;
+    if complete {
+        return None;
+    }
+    let past_deadline = seen
+        && facts
+            .condition("Progressing")
+            .is_some_and(|c| c.reason == "ProgressDeadlineExceeded");
+    let refused = facts
+        .condition("ReplicaFailure")
+        .filter(|c| seen && c.status == "True")
+        .map(|c| refused(&process.name, &c.message));
+    let found = refused.or_else(|| seen.then(|| worst_pod(process, observed)).flatten());
+    let (reason, message, hopeless) = found.unwrap_or_else(|| {
+        let message = format!(
+            "{}: {} of {} instances of the new version are ready",
+            process.name,
+            facts.updated.min(facts.available),
+            facts.wanted
+        );
+        let reason = if past_deadline {
+            Reason::RolloutFailed
+        } else {
+            Reason::Deploying
+        };
+        (reason, message, false)
+    });
+    Some(Trouble {
+        reason,
+        message,
+        stalled: past_deadline || hopeless,
+    })
+}
+
+type Finding = (Reason, String, bool);
+
+/// The controller manager could not create a pod; its message is the API server's refusal.
+fn refused(process: &str, message: &str) -> Finding {
+    let reason = match refusal::of_message(message) {
+        Some(Refusal::QuotaExceeded) => Reason::QuotaExceeded,
+        _ => Reason::PolicyRefused,
+    };
+    let told = refusal::explain(message).unwrap_or_else(|| message.to_owned());
+    (reason, format!("{process}: an instance was refused: {told}"), false)
+}
+
+/// The worst of the newest version's pods; the others only go.
+fn worst_pod(process: &ValidProcess, observed: &Observed) -> Option<Finding> {
+    let newest = observed
+        .pods_of_process(&process.name)
+        .max_by_key(|pod| pod.created_at())
+        .map(|pod| pod.facts.template_hash.clone())?;
+    observed
+        .pods_of_process(&process.name)
+        .filter(|pod| pod.facts.template_hash == newest && !pod.facts.ready)
+        .filter_map(|pod| pod_finding(process, pod, observed))
+        .max_by_key(|(reason, _, hopeless)| (*hopeless, *reason))
+}
+
+fn pod_finding(process: &ValidProcess, pod: &Live<Pod>, observed: &Observed) -> Option<Finding> {
+    let name = &process.name;
+    if let Some(unscheduled) = pod.facts.unscheduled.as_ref().filter(|c| c.reason == "Unschedulable") {
+        return Some((
+            Reason::Unschedulable,
+            format!("{name}: no node takes the instance: {}", unscheduled.message),
+            false,
+        ));
+    }
+    let container = pod.facts.containers.first()?;
+    container_finding(name, container).or_else(|| {
+        let event = observed.events.get(pod.uid());
+        container
+            .running
+            .then(|| event.map(|event| (Reason::ProbeFailing, format!("{name}: {event}"), false)))
+            .flatten()
+    })
+}
+
+/// What a container's state tells by itself.
+pub fn container_finding(name: &str, container: &ContainerFact) -> Option<Finding> {
+    let waiting = container
+        .waiting
+        .as_ref()
+        .map(|(reason, message)| (reason.as_str(), message.as_str()));
+    match waiting {
+        Some((
+            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable",
+            why,
+        )) => {
+            return Some((
+                Reason::ImagePullFailed,
+                format!("{name}: cannot pull {}: {why}", container.image),
+                false,
+            ));
+        }
+        Some(("CreateContainerConfigError", why)) if why.contains("not found") || why.contains("couldn't find key") => {
+            return Some((Reason::ReferenceMissing, format!("{name}: {why}"), false));
+        }
+        Some(("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError", why)) => {
+            return Some((Reason::ContainerStartFailed, format!("{name}: {why}"), false));
+        }
+        _ => {}
+    }
+    let crashing = container.restarts > 0 || waiting.is_some_and(|(reason, _)| reason == "CrashLoopBackOff");
+    let ended = container.ended.as_ref().filter(|_| crashing || !container.running)?;
+    let how = match ended.reason.as_str() {
+        "OOMKilled" => "it used more memory than its size allows (OOMKilled); choose a larger size".to_owned(),
+        _ if ended.exit_code == 0 => "it ended by itself with exit code 0; a process must keep running".to_owned(),
+        _ => format!("exit code {}", ended.exit_code),
+    };
+    let words = super::mask::mask(ended.message.trim());
+    let said = if words.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", tail(&words))
+    };
+    let message = format!("{name} ended {} times: {how}{said}", container.restarts.max(1));
+    Some((Reason::CrashLooping, message, container.restarts >= HOPELESS_RESTARTS))
+}
+
+fn tail(text: &str) -> String {
+    let skip = text.chars().count().saturating_sub(400);
+    text.chars().skip(skip).collect()
+}
+
+/// The UIDs of pods and Jobs that are in trouble and do not say why: their Events do.
+pub fn unexplained(observed: &Observed) -> Vec<String> {
+    let pods = observed.pods.iter().filter(|pod| {
+        let container = pod.facts.containers.first();
+        !pod.facts.ready
+            && !pod.is_deleting()
+            && pod.facts.phase == "Running"
+            && container.is_some_and(|c| c.running && c.ended.is_none())
+    });
+    let jobs = observed.jobs.iter().filter(|job| {
+        let facts = &job.facts;
+        facts.finished.is_none()
+            && !facts.suspended
+            && facts.active == 0
+            && observed.pods_of_job(job.name()).next().is_none()
+    });
+    pods.map(|pod| pod.uid().to_owned())
+        .chain(jobs.map(|job| job.uid().to_owned()))
+        .collect()
+}

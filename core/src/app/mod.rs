@@ -1,0 +1,31 @@
+//! From an app as written to what is to be there, and from what is there to what `kubectl get` shows.
+//!
+//! ```text
+//! StartupApp, Observed, Platform ──decide──▶ Decision ──(applied by the operator)──▶ status
+//! ```
+
+mod decision;
+mod environment_variables;
+mod health;
+pub mod hosts;
+mod image;
+mod mask;
+pub mod observed;
+pub mod reasons;
+mod release;
+pub mod render;
+mod run_cron;
+mod schedule;
+mod status;
+#[cfg(test)]
+mod testing;
+pub mod valid;
+pub mod validate;
+
+pub use decision::{Decision, Hold, Plan, Step, content_refs, decide};
+pub use health::unexplained;
+pub use image::Image;
+pub use observed::Observed;
+pub use reasons::Reason;
+pub use release::{ReleaseRecord, ReleaseState};
+pub use status::{Outcome, differs, status};

@@ -1,0 +1,190 @@
+use crate::app::testing::World;
+use crate::app::{Hold, Step};
+use crate::labels::RESTARTED_AT;
+
+fn spec(image: &str) -> String {
+    format!("{{image: 'ghcr.io/brigade/site:{image}', release: {{command: [migrate]}}}}")
+}
+
+fn image_of(world: &World) -> String {
+    world.deployments["brigade-web"]["spec"]["template"]["spec"]["containers"][0]["image"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// An app whose first version is released and rolled out.
+fn released() -> World {
+    let mut world = World::new(&spec("one"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, true, "");
+    world.settle();
+    world.roll_out();
+    world
+}
+
+#[test]
+fn nothing_rolls_out_before_the_first_release_succeeded() {
+    let mut world = World::new(&spec("one"));
+    assert_eq!(world.plan().hold, Some(Hold::FirstRelease));
+    world.settle();
+    assert!(world.deployments.is_empty());
+    assert_eq!(world.ready(), "False/Releasing Reconciling");
+    let job = world.running().remove(0);
+    world.end_job(&job, true, "");
+    world.settle();
+    assert!(image_of(&world).ends_with(":one"));
+}
+
+#[test]
+fn the_job_is_made_suspended_then_recorded_then_resumed() {
+    let mut world = World::new(&spec("one"));
+    assert!(matches!(world.round(), Step::CreateJob(job) if job.spec.as_ref().unwrap().suspend == Some(true)));
+    assert!(world.record.is_none() && world.running().is_empty());
+    assert!(matches!(world.round(), Step::ResumeJob { .. }));
+    assert!(world.record.is_some());
+    assert_eq!(world.running().len(), 1);
+}
+
+#[test]
+fn a_death_between_any_two_writes_never_runs_it_twice() {
+    // Applied, but the step was not done: the next round finds the same step.
+    let mut world = World::new(&spec("one"));
+    for _ in 0..4 {
+        let plan = world.plan();
+        world.apply(&plan);
+        let again = world.plan();
+        world.apply(&again);
+        world.step(&again.step);
+    }
+    assert_eq!(world.created.len(), 1);
+    assert_eq!(world.running().len(), 1);
+}
+
+#[test]
+fn a_failed_release_keeps_the_old_version_and_is_told_with_its_last_words() {
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(
+        &job,
+        false,
+        "relation users does not exist at postgres://app:hunter2@db/app",
+    );
+    world.settle();
+    assert!(image_of(&world).ends_with(":one"));
+    assert_eq!(world.ready(), "False/ReleaseFailed Stalled");
+    let message = world
+        .status()
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Released")
+        .unwrap()
+        .message
+        .clone();
+    assert!(
+        message.contains("exit code 1: relation users") && !message.contains("hunter2"),
+        "{message}"
+    );
+    world.settle();
+    assert_eq!(world.created.len(), 2, "it is not tried again by itself");
+}
+
+#[test]
+fn a_newer_restart_allows_one_more_attempt() {
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, false, "");
+    world.annotate(RESTARTED_AT, "2026-11-22T11:00:00Z");
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, false, "");
+    world.settle();
+    assert_eq!(world.created.len(), 3);
+    assert_eq!(world.ready(), "False/ReleaseFailed Stalled");
+}
+
+#[test]
+fn a_lost_job_leaves_the_outcome_unknown_and_nothing_rolls_out() {
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.ready(), "False/ReleaseOutcomeUnknown Stalled");
+    assert!(image_of(&world).ends_with(":one"));
+    assert_eq!(world.created.len(), 2);
+}
+
+#[test]
+fn releases_never_overlap_and_only_the_newest_waits() {
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let two = world.running().remove(0);
+    world.commit(&spec("three"));
+    world.settle();
+    world.commit(&spec("four"));
+    world.settle();
+    assert_eq!(world.running(), std::slice::from_ref(&two));
+    world.end_job(&two, true, "");
+    world.settle();
+    let four = world.running().remove(0);
+    world.end_job(&four, true, "");
+    world.settle();
+    assert_eq!(world.created.len(), 3, "three never ran");
+    assert!(image_of(&world).ends_with(":four"));
+}
+
+#[test]
+fn a_version_that_comes_back_is_not_released_again() {
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, true, "");
+    world.settle();
+    world.jobs.clear();
+    world.commit(&spec("one"));
+    world.settle();
+    assert!(image_of(&world).ends_with(":one"));
+    assert_eq!(world.created.len(), 2);
+}
+
+#[test]
+fn a_lost_record_is_read_back_from_the_deployments() {
+    let mut world = released();
+    world.record = None;
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+    assert_eq!(world.ready(), "True/Running");
+}
+
+#[test]
+fn what_is_not_in_the_key_changes_without_a_release() {
+    let mut world = released();
+    world.commit(
+        "{image: 'ghcr.io/brigade/site:one', release: {command: [migrate]}, processes: [{name: web, replicas: 3}]}",
+    );
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+    assert_eq!(world.deployments["brigade-web"]["spec"]["replicas"], 3);
+}
+
+#[test]
+fn drift_of_the_old_version_is_repaired_while_the_new_one_is_stuck() {
+    let mut world = released();
+    world.commit(
+        "{image: 'ghcr.io/brigade/site:two', release: {command: [migrate]}, processes: [{name: web}, {name: worker}]}",
+    );
+    world.settle();
+    world.deployments.clear();
+    world.settle();
+    assert_eq!(world.deployments.keys().collect::<Vec<_>>(), ["brigade-web"]);
+    assert!(image_of(&world).ends_with(":one"));
+}

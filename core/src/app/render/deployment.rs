@@ -1,0 +1,196 @@
+//! Deployments and PodDisruptionBudgets: one per process.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{
+    ContainerPort, ExecAction, HTTPGetAction, Lifecycle, LifecycleHandler, PodTemplateSpec, Probe, SleepAction,
+    TCPSocketAction, TopologySpreadConstraint,
+};
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Frame, Marks, Part, pod};
+use crate::app::valid::{Health, ValidProcess};
+use crate::labels;
+
+/// How long a stopping instance still answers while proxies learn that it goes, in seconds.
+const DRAIN_SECONDS: i64 = 10;
+/// What a process gets to end after that, in seconds.
+const GRACE_SECONDS: i64 = 30;
+/// How often a start-up probe asks, in seconds.
+const START_PERIOD: i32 = 2;
+
+pub fn deployment(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> Deployment {
+    let part = part(process);
+    let many = process.replicas > 1;
+    let mut metadata = frame.metadata(frame.child_name(&process.name), part);
+    metadata.annotations = Some(annotations(frame, process, marks)).filter(|annotations| !annotations.is_empty());
+    Deployment {
+        metadata,
+        spec: DeploymentSpec {
+            replicas: Some(process.replicas),
+            selector: LabelSelector {
+                match_labels: Some(frame.selector(&process.name)),
+                match_expressions: None,
+            },
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".into()),
+                // With one instance the new one must be up first. With more, one may be missing: the roll goes on
+                // also when the quota has no room for the surge.
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(i32::from(many))),
+                }),
+            }),
+            revision_history_limit: Some(5),
+            progress_deadline_seconds: Some(120 + 3 * process.start_seconds),
+            template: template(frame, process, marks),
+            ..DeploymentSpec::default()
+        },
+        status: None,
+    }
+}
+
+pub fn disruption_budget(frame: Frame<'_>, process: &ValidProcess) -> Option<PodDisruptionBudget> {
+    (process.replicas > 1).then(|| PodDisruptionBudget {
+        metadata: frame.metadata(frame.child_name(&process.name), part(process)),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(LabelSelector {
+                match_labels: Some(frame.selector(&process.name)),
+                match_expressions: None,
+            }),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    })
+}
+
+pub fn part(process: &ValidProcess) -> Part<'_> {
+    Part::Process {
+        name: &process.name,
+        tier: process.program.tier,
+        component: process.program.component.as_deref(),
+    }
+}
+
+/// Links for people stand on the main Deployment, where Argo CD shows them; the release key on every one.
+fn annotations(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> BTreeMap<String, String> {
+    let main = frame.app.main().is_some_and(|main| main.name == process.name);
+    let links = frame
+        .app
+        .links
+        .iter()
+        .filter(|_| main)
+        .map(|(name, url)| (format!("link.argocd.argoproj.io/{name}"), url.clone()));
+    links
+        .chain(
+            marks
+                .release_key
+                .clone()
+                .map(|key| (labels::RELEASE_KEY.to_owned(), key)),
+        )
+        .collect()
+}
+
+fn template(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> PodTemplateSpec {
+    let mark =
+        pod::content_mark(frame, &process.program, marks).or_else(|| marks.live_contents.get(&process.name).cloned());
+    let annotations: BTreeMap<_, _> = [
+        (labels::RESTARTED_AT, marks.restarted_at.clone()),
+        (labels::CONTENT, mark),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+    .collect();
+    let mut container = pod::container(frame, &process.name, &process.program, process.port);
+    container.ports = process.port.map(|port| {
+        vec![ContainerPort {
+            name: Some("http".into()),
+            container_port: port,
+            protocol: Some("TCP".into()),
+            ..ContainerPort::default()
+        }]
+    });
+    match probe(&process.health) {
+        Some(handler) => {
+            container.startup_probe = Some(Probe {
+                period_seconds: Some(START_PERIOD),
+                failure_threshold: Some((process.start_seconds + START_PERIOD - 1) / START_PERIOD),
+                timeout_seconds: Some(5),
+                ..handler.clone()
+            });
+            container.readiness_probe = Some(Probe {
+                period_seconds: Some(5),
+                failure_threshold: Some(3),
+                timeout_seconds: Some(5),
+                ..handler
+            });
+        }
+        None => container.liveness_probe = Some(pod::never_probe()),
+    }
+    let drains = process.port.is_some();
+    container.lifecycle = drains.then(|| Lifecycle {
+        pre_stop: Some(LifecycleHandler {
+            sleep: Some(SleepAction { seconds: DRAIN_SECONDS }),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    });
+    let mut spec = pod::spec(frame, container, &process.program, None);
+    spec.termination_grace_period_seconds = Some(GRACE_SECONDS + if drains { DRAIN_SECONDS } else { 0 });
+    spec.topology_spread_constraints = (process.replicas > 1).then(|| spread(frame, &process.name));
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(frame.labels(part(process))),
+            annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(spec),
+    }
+}
+
+fn probe(health: &Health) -> Option<Probe> {
+    match health {
+        Health::Http { path, port } => Some(Probe {
+            http_get: Some(HTTPGetAction {
+                path: Some(path.clone()),
+                port: IntOrString::Int(*port),
+                ..HTTPGetAction::default()
+            }),
+            ..Probe::default()
+        }),
+        Health::Tcp { port } => Some(Probe {
+            tcp_socket: Some(TCPSocketAction {
+                port: IntOrString::Int(*port),
+                host: None,
+            }),
+            ..Probe::default()
+        }),
+        Health::Command(command) => Some(Probe {
+            exec: Some(ExecAction {
+                command: Some(command.clone()),
+            }),
+            ..Probe::default()
+        }),
+        Health::Running => None,
+    }
+}
+
+/// Over zones, then over nodes, as far as there are any.
+fn spread(frame: Frame<'_>, process: &str) -> Vec<TopologySpreadConstraint> {
+    ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        .map(|key| TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: key.into(),
+            when_unsatisfiable: "ScheduleAnyway".into(),
+            label_selector: Some(LabelSelector {
+                match_labels: Some(frame.selector(process)),
+                match_expressions: None,
+            }),
+            ..TopologySpreadConstraint::default()
+        })
+        .into()
+}

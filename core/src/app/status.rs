@@ -1,0 +1,142 @@
+//! The status of an app: one function from what is written, observed and decided to what `kubectl get` shows.
+
+mod history;
+mod summary;
+mod tasks;
+
+use jiff::Timestamp;
+
+use super::decision::{Decision, Hold, Plan};
+use super::health::{ProcessHealth, process_health};
+use super::observed::Observed;
+use super::reasons::Reason;
+use super::valid::ValidApp;
+use crate::api::startup_app::{InventoryItem, LastExit, ProcessStatus, StartupApp, StartupAppStatus};
+use crate::conditions::Conditions;
+use crate::fault::Fault;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use summary::summarize;
+
+/// What the round did with the decision.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What the API server did not take, or what broke on the way; `None` when everything is applied.
+    pub fault: Option<Fault<Reason>>,
+    /// The children that are there.
+    pub inventory: Vec<InventoryItem>,
+}
+
+/// The status of an app after a round. `observed` is what the cluster shows *after* what was applied.
+pub fn status(
+    app: &StartupApp,
+    observed: &Observed,
+    decision: &Decision,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> StartupAppStatus {
+    let old = app.status.clone().unwrap_or_default();
+    let generation = app.metadata.generation.unwrap_or_default();
+    let mut conditions = Conditions::new(&old.conditions, generation, now);
+    let valid = match decision {
+        Decision::Go(plan) => Some(&plan.app),
+        Decision::Suspended(valid) => Some(valid.as_ref()),
+        Decision::Refused(_) => None,
+    };
+    let health: Vec<ProcessHealth> = valid
+        .map(|valid| {
+            valid
+                .processes
+                .iter()
+                .map(|process| process_health(process, observed))
+                .collect()
+        })
+        .unwrap_or_default();
+    let summary = summarize(decision, outcome, &health);
+    summary.write(&mut conditions);
+    let mut status = StartupAppStatus {
+        observed_generation: Some(generation),
+        ..old.clone()
+    };
+    if let Some(valid) = valid {
+        summary::write_questions(
+            &mut conditions,
+            valid,
+            observed,
+            decision,
+            &health,
+            app.spec.environment.is_none(),
+        );
+        status.url = valid
+            .exposure
+            .as_ref()
+            .and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));
+        status.links = valid.links.clone();
+        status.processes = valid
+            .processes
+            .iter()
+            .zip(&health)
+            .map(|(process, health)| process_status(&process.name, health, observed))
+            .collect();
+        status.crons = tasks::crons(valid, &old.crons, observed, now);
+        tasks::write_condition(&mut conditions, &status.crons);
+        status.restarts = Some(status.processes.iter().map(|process| process.restarts).sum());
+        let (ready, desired) = health.iter().fold((0, 0), |(ready, desired), health| {
+            (ready + health.ready, desired + health.desired)
+        });
+        status.replicas = Some(format!("{ready}/{desired}"));
+        status.image = serving_image(valid, observed, &health).or(old.image);
+        history::write(&mut status, valid, &summary, now);
+    }
+    if outcome.fault.is_none() && matches!(decision, Decision::Go(_)) {
+        status.inventory.clone_from(&outcome.inventory);
+    }
+    status.conditions = conditions.finish();
+    status
+}
+
+/// Whether two statuses differ in something other than when they were written.
+pub fn differs(old: Option<&StartupAppStatus>, new: &StartupAppStatus) -> bool {
+    old != Some(new)
+}
+
+/// The image that serves: the main Deployment's, unless it is on its way to another one.
+fn serving_image(valid: &ValidApp, observed: &Observed, health: &[ProcessHealth]) -> Option<String> {
+    let main = valid.main()?;
+    let settled = health
+        .iter()
+        .any(|health| health.name == main.name && health.trouble.is_none());
+    observed
+        .deployment(&main.name)
+        .filter(|_| settled)
+        .map(|live| live.facts.image.clone())
+}
+
+fn process_status(name: &str, health: &ProcessHealth, observed: &Observed) -> ProcessStatus {
+    let containers = || observed.pods_of_process(name).flat_map(|pod| &pod.facts.containers);
+    let last = containers()
+        .filter_map(|container| container.ended.as_ref())
+        .max_by_key(|ended| ended.at);
+    ProcessStatus {
+        name: name.to_owned(),
+        ready: health.ready,
+        desired: health.desired,
+        restarts: containers().map(|container| container.restarts).sum(),
+        last_exit: last.map(|ended| LastExit {
+            reason: ended.reason.clone(),
+            exit_code: ended.exit_code,
+            at: ended.at.map(Time),
+        }),
+    }
+}
+
+/// Whether Deployments are kept back, and why.
+pub(super) fn hold(decision: &Decision) -> Option<(&Plan, &Hold)> {
+    match decision {
+        Decision::Go(plan) => plan.hold.as_ref().map(|hold| (plan.as_ref(), hold)),
+        Decision::Suspended(_) | Decision::Refused(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

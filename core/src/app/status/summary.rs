@@ -1,0 +1,251 @@
+//! The one table that gives Ready, Reconciling, Stalled, and the questions beside them.
+
+use super::{Outcome, hold};
+use crate::app::decision::{Decision, Hold};
+use crate::app::health::ProcessHealth;
+use crate::app::observed::Observed;
+use crate::app::reasons::Reason;
+use crate::app::release::ReleaseState;
+use crate::app::valid::ValidApp;
+use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
+use crate::fault::{Class, Fault};
+
+/// Is there a version that is released, for apps with a release.
+const RELEASED: &str = "Released";
+/// Does every process have an instance that can serve.
+const AVAILABLE: &str = "Available";
+/// Does the quota have room.
+const QUOTA_FITS: &str = "QuotaFits";
+/// Was the environment guessed. Present only while true.
+const ENVIRONMENT_ASSUMED: &str = "EnvironmentAssumed";
+
+/// How an app fares, in one word and one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Who must act.
+    pub verdict: Verdict,
+    /// The machine's word.
+    pub reason: Reason,
+    /// What is the case, and the next step.
+    pub message: String,
+}
+
+/// Who must act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody: it is as asked.
+    Ready,
+    /// Nobody now: something is on its way.
+    Reconciling,
+    /// A human.
+    Stalled,
+}
+
+/// The table. First match wins:
+///
+/// | situation | Ready | with | reason |
+/// |---|---|---|---|
+/// | the spec, or the API server, refuses for good | False | Stalled | the fault's |
+/// | something is awaited, or failed for the moment | False | Reconciling | the fault's |
+/// | the release failed, or nobody knows | False | Stalled | `ReleaseFailed`, `ReleaseOutcomeUnknown` |
+/// | something that the app names is missing | False | Reconciling | `ReferenceMissing` |
+/// | the release runs, or waits for another | False | Reconciling | `Releasing` |
+/// | a process is in trouble past its deadline | False | Stalled | the trouble's |
+/// | a process is in trouble | False | Reconciling | the trouble's |
+/// | `spec.suspend` | True | | `Suspended` |
+/// | else | True | | `Running` |
+pub fn summarize(decision: &Decision, outcome: &Outcome, health: &[ProcessHealth]) -> Summary {
+    if let Decision::Refused(faults) = decision {
+        return of_faults(faults);
+    }
+    if let Some(fault) = &outcome.fault {
+        return of_faults(std::slice::from_ref(fault));
+    }
+    let release = match decision {
+        Decision::Go(plan) => &plan.release,
+        Decision::Suspended(_) | Decision::Refused(_) => &ReleaseState::NotAsked,
+    };
+    match release {
+        ReleaseState::Failed(words) => {
+            let message = format!("the release command failed, the old version keeps serving: {words}");
+            return summary(Verdict::Stalled, Reason::ReleaseFailed, &message);
+        }
+        ReleaseState::Unknown => {
+            let message = "the release's Job is gone and left no outcome; nothing is rolled out";
+            return summary(Verdict::Stalled, Reason::ReleaseOutcomeUnknown, message);
+        }
+        _ => {}
+    }
+    if let Some((_, Hold::Missing(fault))) = hold(decision) {
+        return of_faults(std::slice::from_ref(fault));
+    }
+    match release {
+        ReleaseState::Running => {
+            return summary(
+                Verdict::Reconciling,
+                Reason::Releasing,
+                "the release command of the new version is running",
+            );
+        }
+        ReleaseState::WaitingForOther => {
+            return summary(
+                Verdict::Reconciling,
+                Reason::Releasing,
+                "the release command of an earlier version is still running; the newest version comes next",
+            );
+        }
+        _ => {}
+    }
+    if let Some(trouble) = health
+        .iter()
+        .filter_map(|health| health.trouble.as_ref())
+        .max_by_key(|trouble| (trouble.stalled, trouble.reason))
+    {
+        let verdict = if trouble.stalled {
+            Verdict::Stalled
+        } else {
+            Verdict::Reconciling
+        };
+        return summary(verdict, trouble.reason, &trouble.message);
+    }
+    match decision {
+        Decision::Suspended(_) => summary(
+            Verdict::Ready,
+            Reason::Suspended,
+            "the operator leaves everything as it is",
+        ),
+        _ => Summary {
+            verdict: Verdict::Ready,
+            reason: Reason::Running,
+            message: "every process runs as asked".into(),
+        },
+    }
+}
+
+fn summary(verdict: Verdict, reason: Reason, message: &str) -> Summary {
+    Summary {
+        verdict,
+        reason,
+        message: format!("{message}. Next: {}", reason.action()),
+    }
+}
+
+/// The gravest fault, and how many more there are.
+fn of_faults(faults: &[Fault<Reason>]) -> Summary {
+    // Among equals the first in the spec's order: `max_by_key` would take the last.
+    let Some(worst) = faults.iter().rev().max_by_key(|fault| fault.class) else {
+        return Summary {
+            verdict: Verdict::Stalled,
+            reason: Reason::InternalError,
+            message: "refused without a reason".into(),
+        };
+    };
+    let others = faults
+        .iter()
+        .filter(|fault| *fault != worst)
+        .map(|fault| format!("\nalso {fault}"));
+    Summary {
+        verdict: if worst.class == Class::Stalled {
+            Verdict::Stalled
+        } else {
+            Verdict::Reconciling
+        },
+        reason: worst.reason,
+        message: [worst.to_string()].into_iter().chain(others).collect(),
+    }
+}
+
+impl Summary {
+    /// Writes Ready, and Reconciling or Stalled while true.
+    pub fn write(&self, conditions: &mut Conditions<'_>) {
+        let reason = self.reason.as_str();
+        conditions.set(
+            READY,
+            State::from(self.verdict == Verdict::Ready),
+            reason,
+            &self.message,
+        );
+        match self.verdict {
+            Verdict::Ready => {}
+            Verdict::Reconciling => conditions.set(RECONCILING, State::True, reason, &self.message),
+            Verdict::Stalled => conditions.set(STALLED, State::True, reason, &self.message),
+        }
+    }
+}
+
+/// Writes one condition per question that a user asks.
+pub fn write_questions(
+    conditions: &mut Conditions<'_>,
+    valid: &ValidApp,
+    observed: &Observed,
+    decision: &Decision,
+    health: &[ProcessHealth],
+    environment_left_out: bool,
+) {
+    if let Decision::Go(plan) = decision {
+        write_released(conditions, &plan.release);
+    }
+    let idle: Vec<_> = health
+        .iter()
+        .filter(|health| health.desired > 0 && health.ready == 0)
+        .map(|health| health.name.as_str())
+        .collect();
+    if idle.is_empty() {
+        conditions.set(
+            AVAILABLE,
+            State::True,
+            Reason::Serving.as_str(),
+            "every process has an instance that can serve",
+        );
+    } else {
+        let message = format!("no instance can serve: {}", idle.join(", "));
+        conditions.set(AVAILABLE, State::False, Reason::NotServing.as_str(), &message);
+    }
+    let refused = health
+        .iter()
+        .filter_map(|health| health.trouble.as_ref())
+        .find(|trouble| trouble.reason == Reason::QuotaExceeded);
+    if let Some(refused) = refused {
+        conditions.set(
+            QUOTA_FITS,
+            State::False,
+            Reason::QuotaExceeded.as_str(),
+            &refused.message,
+        );
+    }
+    if environment_left_out && observed.namespace.environment_assumed {
+        let message = format!(
+            "no rule of the platform maps this namespace to an environment; {} is assumed",
+            valid.environment.as_str()
+        );
+        conditions.set(ENVIRONMENT_ASSUMED, State::True, Reason::NoMapping.as_str(), &message);
+    }
+}
+
+fn write_released(conditions: &mut Conditions<'_>, release: &ReleaseState) {
+    let (state, reason, message) = match release {
+        ReleaseState::NotAsked => return,
+        ReleaseState::Released => (
+            State::True,
+            Reason::Released,
+            "the release command of this version succeeded".to_owned(),
+        ),
+        ReleaseState::Running => (
+            State::False,
+            Reason::Releasing,
+            "the release command is running".to_owned(),
+        ),
+        ReleaseState::WaitingForOther => (
+            State::False,
+            Reason::Releasing,
+            "an earlier version's release command is still running".to_owned(),
+        ),
+        ReleaseState::Failed(words) => (State::False, Reason::ReleaseFailed, words.clone()),
+        ReleaseState::Unknown => (
+            State::Unknown,
+            Reason::ReleaseOutcomeUnknown,
+            "the release's Job is gone and left no outcome".to_owned(),
+        ),
+    };
+    conditions.set(RELEASED, state, reason.as_str(), &message);
+}

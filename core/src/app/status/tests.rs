@@ -1,0 +1,329 @@
+//! The table of situations: what is the case, and what Ready, Reconciling and Stalled say.
+
+use serde_json::json;
+
+use crate::app::observed::{Content, ContentDigest};
+use crate::app::testing::World;
+use crate::app::valid::ContentRef;
+use crate::app::{Outcome, Reason, status};
+use crate::conditions::{find, is_true};
+use crate::fault::{Fault, Refusal};
+
+const SIX_LINES: &str = "{image: 'ghcr.io/brigade/site:one'}";
+
+fn running() -> World {
+    let mut world = World::new(SIX_LINES);
+    world.settle();
+    world.roll_out();
+    world
+}
+
+fn set(world: &mut World, pointer: &str, value: serde_json::Value) {
+    let live = world.deployments.get_mut("brigade-web").unwrap();
+    *live.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+}
+
+fn add_pod(world: &mut World, status: &serde_json::Value) {
+    world.pods.push(json!({
+        "metadata": {"name": "brigade-web-1", "namespace": "brigade-ns", "uid": "pod-1", "labels": {
+            "tremplin.dev/app": "brigade", "tremplin.dev/process": "web", "pod-template-hash": "h",
+        }},
+        "status": status,
+    }));
+}
+
+/// One instance of two is missing, with a pod that shows why.
+fn broken(container: &serde_json::Value) -> World {
+    let mut world = running();
+    set(&mut world, "/status/availableReplicas", json!(0));
+    set(&mut world, "/status/readyReplicas", json!(0));
+    add_pod(
+        &mut world,
+        &json!({"phase": "Running", "containerStatuses": [container]}),
+    );
+    world
+}
+
+#[test]
+fn an_app_that_runs_as_asked_is_ready() {
+    let world = running();
+    assert_eq!(world.ready(), "True/Running");
+    let status = world.status();
+    assert_eq!(status.observed_generation, Some(3));
+    assert_eq!(status.replicas.as_deref(), Some("2/2"));
+    assert_eq!(status.image.as_deref(), Some("ghcr.io/brigade/site:one"));
+    assert_eq!(status.history.len(), 1);
+    assert!(is_true(&status.conditions, "Available"));
+}
+
+#[test]
+fn a_second_look_changes_nothing() {
+    let mut world = running();
+    let first = world.status();
+    world.app.status = Some(first.clone());
+    assert_eq!(world.status(), first);
+}
+
+#[test]
+fn a_rollout_is_reconciling_until_its_deadline_and_then_stalled_also_while_the_old_version_serves() {
+    let mut world = running();
+    world.commit("{image: 'ghcr.io/brigade/site:two'}");
+    world.settle();
+    assert_eq!(
+        world.ready(),
+        "False/Deploying Reconciling",
+        "the Deployment controller has not looked yet"
+    );
+    world.roll_out();
+    set(&mut world, "/status/updatedReplicas", json!(1));
+    assert_eq!(world.ready(), "False/Deploying Reconciling");
+    set(
+        &mut world,
+        "/status/conditions/0/reason",
+        json!("ProgressDeadlineExceeded"),
+    );
+    assert_eq!(world.ready(), "False/RolloutFailed Stalled");
+    assert!(is_true(&world.status().conditions, "Available"));
+}
+
+#[test]
+fn the_image_told_is_the_one_that_serves() {
+    let mut world = running();
+    world.app.status = Some(world.status());
+    world.commit("{image: 'ghcr.io/brigade/site:two'}");
+    world.settle();
+    assert_eq!(world.status().image.as_deref(), Some("ghcr.io/brigade/site:one"));
+    world.roll_out();
+    assert_eq!(world.status().image.as_deref(), Some("ghcr.io/brigade/site:two"));
+}
+
+#[test]
+fn each_trouble_of_a_container_has_its_own_reason() {
+    let waiting = |reason: &str, message: &str| json!({"name": "web", "image": "i", "state": {"waiting": {"reason": reason, "message": message}}});
+    for (container, expected, said) in [
+        (
+            waiting("ImagePullBackOff", "manifest unknown"),
+            "False/ImagePullFailed Reconciling",
+            "manifest unknown",
+        ),
+        (
+            waiting("CreateContainerConfigError", "secret \"db\" not found"),
+            "False/ReferenceMissing Reconciling",
+            "secret \"db\"",
+        ),
+        (
+            waiting(
+                "CreateContainerConfigError",
+                "container has runAsNonRoot and image will run as root",
+            ),
+            "False/ContainerStartFailed Reconciling",
+            "image will run as root",
+        ),
+        (
+            json!({"name": "web", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                   "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "no DATABASE_URL"}}}),
+            "False/CrashLooping Reconciling",
+            "exit code 3: no DATABASE_URL",
+        ),
+        (
+            json!({"name": "web", "restartCount": 5, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}),
+            "False/CrashLooping Stalled",
+            "OOMKilled",
+        ),
+        (
+            json!({"name": "web", "restartCount": 1, "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}),
+            "False/CrashLooping Reconciling",
+            "must keep running",
+        ),
+        (
+            json!({"name": "web", "state": {"running": {}}}),
+            "False/Deploying Reconciling",
+            "0 of 2",
+        ),
+    ] {
+        let world = broken(&container);
+        assert_eq!(world.ready(), expected, "{container}");
+        let message = world.status().conditions[0].message.clone();
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn a_probe_that_fails_is_told_from_the_event() {
+    let world = broken(&json!({"name": "web", "state": {"running": {}}}));
+    let mut observed = world.observed();
+    assert_eq!(crate::app::unexplained(&observed), ["pod-1"]);
+    observed.events.insert(
+        "pod-1".into(),
+        "Readiness probe failed: dial tcp 10.0.0.1:8080: connection refused".into(),
+    );
+    let status = status(
+        &world.app,
+        &observed,
+        &world.decide(),
+        &Outcome::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(status.conditions[0].reason, "ProbeFailing");
+    assert!(status.conditions[0].message.contains(":8080: connection refused"));
+}
+
+#[test]
+fn a_pod_that_no_node_takes_is_told() {
+    let mut world = running();
+    set(&mut world, "/status/availableReplicas", json!(1));
+    add_pod(
+        &mut world,
+        &json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: Insufficient cpu"}]}),
+    );
+    // No container status yet: the kubelet has not seen the pod.
+    assert_eq!(world.ready(), "False/Unschedulable Reconciling");
+}
+
+#[test]
+fn a_refused_pod_is_told_with_the_quotas_numbers_or_the_policys_words() {
+    for (message, expected, said) in [
+        (
+            "pods \"x\" is forbidden: exceeded quota: dso-quota, requested: limits.cpu=1, used: limits.cpu=2, limited: limits.cpu=2",
+            "False/QuotaExceeded Reconciling",
+            "limits.cpu: 1 asked, 2 of 2 used",
+        ),
+        (
+            "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": seccompProfile",
+            "False/PolicyRefused Reconciling",
+            "seccompProfile",
+        ),
+    ] {
+        let mut world = running();
+        set(&mut world, "/status/availableReplicas", json!(1));
+        let failure =
+            json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+        set(&mut world, "/status/conditions", failure);
+        assert_eq!(world.ready(), expected);
+        assert!(world.status().conditions[0].message.contains(said));
+        assert_eq!(
+            find(&world.status().conditions, "QuotaFits").is_some(),
+            expected.contains("Quota")
+        );
+    }
+}
+
+#[test]
+fn a_missing_secret_is_waited_for_by_name_and_heals() {
+    let spec = "{image: 'ghcr.io/brigade/site:one', secretEnv: {DATABASE_URL: {name: db, key: url}}}";
+    let mut world = World::new(spec);
+    let secret = ContentRef::secret("db");
+    world.contents.insert(secret.clone(), Content::Missing);
+    world.settle();
+    assert_eq!(world.ready(), "False/ReferenceMissing Reconciling");
+    assert!(
+        world.status().conditions[0]
+            .message
+            .contains("the Secret db does not exist")
+    );
+    assert!(world.deployments.is_empty());
+
+    let digest = |key: &str| ContentDigest {
+        whole: "w".into(),
+        keys: [(key.to_owned(), "k".to_owned())].into(),
+    };
+    world.contents.insert(secret.clone(), Content::Present(digest("other")));
+    assert!(world.status().conditions[0].message.contains("has no key url"));
+
+    world.contents.insert(secret, Content::Present(digest("url")));
+    world.settle();
+    world.roll_out();
+    assert_eq!(world.ready(), "True/Running");
+}
+
+#[test]
+fn what_the_api_server_refuses_is_stalled_and_what_it_could_not_do_now_is_reconciling() {
+    let world = running();
+    for (fault, expected) in [
+        (
+            Fault::stalled(Refusal::NameTaken, "Service brigade-web is not ours", "rename"),
+            ("False", "NameTaken", "Stalled"),
+        ),
+        (
+            Fault::waiting(Refusal::QuotaExceeded, "no room", "lower"),
+            ("False", "QuotaExceeded", "Reconciling"),
+        ),
+        (
+            Fault::transient(Refusal::ApiUnavailable, "timed out"),
+            ("False", "ApiUnavailable", "Reconciling"),
+        ),
+    ] {
+        let outcome = Outcome {
+            fault: Some(fault.map(Reason::from)),
+            inventory: Vec::new(),
+        };
+        let status = status(
+            &world.app,
+            &world.observed(),
+            &world.decide(),
+            &outcome,
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        let ready = &status.conditions[0];
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), (expected.0, expected.1));
+        assert!(is_true(&status.conditions, expected.2));
+    }
+}
+
+#[test]
+fn a_suspended_app_is_ready_as_asked() {
+    let mut world = running();
+    world.commit("{image: 'ghcr.io/brigade/site:two', suspend: true}");
+    assert_eq!(world.ready(), "True/Suspended");
+}
+
+#[test]
+fn every_fault_of_a_spec_is_told_at_once() {
+    let world = World::new("{image: 'nginx', exposure: moon, processes: [{name: web, size: huge}]}");
+    let message = world.status().conditions[0].message.clone();
+    assert_eq!(world.ready(), "False/InvalidImage Stalled");
+    assert!(
+        message.contains("spec.exposure: the platform has no exposure moon")
+            && message.contains("spec.processes[0].size"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_guessed_environment_is_told() {
+    assert!(is_true(&running().status().conditions, "EnvironmentAssumed"));
+    let mut world = World::new("{image: 'ghcr.io/brigade/site:one', environment: Staging}");
+    world.settle();
+    assert!(!is_true(&world.status().conditions, "EnvironmentAssumed"));
+}
+
+#[test]
+fn the_result_of_a_cron_outlives_its_job() {
+    let mut world = World::new(
+        "{image: 'ghcr.io/brigade/site:one', crons: [{name: mails, schedule: '0 6 * * *', command: [send]}]}",
+    );
+    world.settle();
+    world.roll_out();
+    let job = |name: &str, at: &str, end: &str| {
+        json!({"metadata": {"name": name, "namespace": "brigade-ns", "uid": name, "labels": {"tremplin.dev/cron": "mails"}},
+               "status": {"startTime": at, "conditions": [{"type": end, "status": "True", "reason": "DeadlineExceeded"}]}})
+    };
+    world
+        .jobs
+        .insert("a".into(), job("a", "2026-11-21T06:00:00Z", "Complete"));
+    world
+        .jobs
+        .insert("b".into(), job("b", "2026-11-22T06:00:00Z", "Failed"));
+    let status = world.status();
+    assert_eq!(status.crons[0].last_result.as_deref(), Some("Failed: DeadlineExceeded"));
+    assert!(!is_true(&status.conditions, "CronsHealthy") && find(&status.conditions, "CronsHealthy").is_some());
+    assert_eq!(
+        world.ready(),
+        "True/Running",
+        "a failed cron is told beside, the app serves"
+    );
+    world.app.status = Some(status.clone());
+    world.jobs.clear();
+    assert_eq!(world.status().crons, status.crons);
+}

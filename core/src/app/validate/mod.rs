@@ -1,0 +1,194 @@
+//! From what a team wrote to an app that can be rendered: defaults are decided, texts are parsed, and every obstacle is
+//! found in one round, each with its field, reason and fix.
+
+mod exposure;
+mod program;
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::environment_variables::in_dependency_order;
+use super::hosts::HostClaims;
+use super::reasons::Reason;
+use super::valid::{ContentRef, Identity, ValidApp, ValidProcess};
+use crate::api::startup_app::{Criticality, EnvFrom, Environment, StartupApp, StartupAppSpec};
+use crate::fault::Fault;
+use crate::platform::{NamespaceContext, Platform};
+
+pub use exposure::wanted_hosts;
+pub use tasks::release_key;
+
+/// What validation knows beside the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What the platform team decided.
+    pub platform: &'a Platform,
+    /// What the namespace's labels tell.
+    pub namespace: &'a NamespaceContext,
+    /// Who holds the hosts that the app wants.
+    pub hosts: &'a HostClaims,
+}
+
+/// What an absent or whole field could not say: one obstacle found.
+pub(super) type Faults = Vec<Fault<Reason>>;
+
+/// Validates an app as written.
+///
+/// # Errors
+/// Every obstacle that the spec, the annotations and the context show, in the order of the spec's fields.
+pub fn validate(app: &StartupApp, context: Context<'_>) -> Result<ValidApp, Faults> {
+    let identity = Identity {
+        name: app.metadata.name.clone().unwrap_or_default(),
+        namespace: app.metadata.namespace.clone().unwrap_or_default(),
+        uid: app.metadata.uid.clone().unwrap_or_default(),
+    };
+    validate_spec(identity, &app.spec, context)
+}
+
+/// Validates a spec for the app of that identity: also the spec that was released before.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context<'_>) -> Result<ValidApp, Faults> {
+    let mut faults = Vec::new();
+    check_name(&identity.name, &mut faults);
+    let environment = spec.environment.unwrap_or(context.namespace.environment);
+    let mut processes = program::processes(spec, environment, context.platform, &mut faults);
+    program::attach_volumes(spec, &mut processes, &mut faults);
+    let env = variables(spec, &processes, &mut faults);
+    let crons = tasks::crons(spec, &processes, context.platform, &mut faults);
+    let release = tasks::release(spec, &processes, &mut faults);
+    let exposure = exposure::exposure(&identity, spec, environment, &processes, context, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let labels = platform_labels(&identity, spec, environment, context.platform);
+    Ok(ValidApp {
+        environment,
+        labels,
+        links: spec.links.clone(),
+        processes,
+        crons,
+        release,
+        exposure,
+        secret_env: spec.secret_env.clone(),
+        env_from: spec.env_from.iter().filter_map(content_ref).collect(),
+        env,
+        writable_root: spec.writable_root.unwrap_or(false),
+        identity,
+    })
+}
+
+fn check_name(name: &str, faults: &mut Faults) {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.chars().all(legal)
+        && name.len() <= 40;
+    if !fits {
+        faults.push(invalid(
+            "metadata.name",
+            format!("{name:?} is not a letter followed by at most 39 of a-z, 0-9 and -, the last not a hyphen"),
+            "rename the app",
+        ));
+    }
+}
+
+fn platform_labels(
+    identity: &Identity,
+    spec: &StartupAppSpec,
+    environment: Environment,
+    platform: &Platform,
+) -> BTreeMap<String, String> {
+    let keys = platform.label_keys();
+    let values = [
+        (&keys.app, Some(identity.name.as_str())),
+        (&keys.env, Some(platform.env_label_value(environment))),
+        (&keys.criticality, spec.criticality.map(Criticality::as_str)),
+    ];
+    values
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.as_ref()?.as_str().to_owned(), value?.to_owned())))
+        .collect()
+}
+
+fn content_ref(from: &EnvFrom) -> Option<ContentRef> {
+    match (&from.secret_ref, &from.config_map_ref) {
+        (Some(secret), None) => Some(ContentRef::secret(&secret.name)),
+        (None, Some(config_map)) => Some(ContentRef::config_map(&config_map.name)),
+        _ => None,
+    }
+}
+
+fn variables(spec: &StartupAppSpec, processes: &[ValidProcess], faults: &mut Faults) -> Vec<(String, String)> {
+    for (field, name) in spec
+        .env
+        .keys()
+        .map(|name| ("env", name))
+        .chain(spec.secret_env.keys().map(|name| ("secretEnv", name)))
+    {
+        if !is_variable_name(name) {
+            faults.push(invalid(
+                format!("spec.{field}.{name}"),
+                format!(
+                    "{name:?} is not a variable name: letters, digits, '_', '-' and '.', not beginning with a digit"
+                ),
+                "rename the variable",
+            ));
+        }
+        if name == "PORT" && processes.iter().any(|process| process.port.is_some()) {
+            faults.push(invalid(
+                format!("spec.{field}.PORT"),
+                "PORT is set for each process from its port",
+                "remove it, and set spec.processes[].port instead",
+            ));
+        }
+    }
+    for name in spec.env.keys().filter(|name| spec.secret_env.contains_key(*name)) {
+        faults.push(invalid(
+            format!("spec.env.{name}"),
+            "the variable is in secretEnv too",
+            "keep one of them",
+        ));
+    }
+    for (index, from) in spec.env_from.iter().enumerate() {
+        if content_ref(from).is_none() {
+            faults.push(invalid(
+                format!("spec.envFrom[{index}]"),
+                "needs exactly one of secretRef and configMapRef",
+                "keep one of them",
+            ));
+        }
+    }
+    in_dependency_order(&spec.env).unwrap_or_else(|circle| {
+        let message = format!("the variables refer to each other in a circle: {}", circle.join(" -> "));
+        let field = format!("spec.env.{}", circle.first().map_or("", String::as_str));
+        faults.push(
+            Fault::stalled(
+                Reason::EnvCycle,
+                message,
+                "break the circle, or write $$(NAME) for a literal $(NAME)",
+            )
+            .at(field),
+        );
+        Vec::new()
+    })
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// The names that stand more than once, each once.
+pub(super) fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
+}
+
+pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>, fix: &str) -> Fault<Reason> {
+    Fault::stalled(Reason::InvalidSpec, message, fix).at(field)
+}
+
+#[cfg(test)]
+mod tests;
