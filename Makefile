@@ -50,3 +50,14 @@ tools: ## build the programs of the local cluster that are missing
 image: ## build the operator's image (needs root, no Docker) and show sizes
 	$(RUN_E2E) image operator --output $${CARGO_TARGET_DIR:-target}/tremplin-image.tar \
 	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+
+.PHONY: chart
+chart: ## check the charts and package them into target/charts
+	$(CARGO) test --workspace --locked --test chart
+	"$$($(RUN_E2E) tools helm)" package charts/* --destination $${CARGO_TARGET_DIR:-target}/charts
+
+.PHONY: audit
+audit: ## licences, banned crates and sources of every dependency (AUDIT=advisories needs the network)
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny --locked check $(AUDIT)
+AUDIT ?= licenses bans sources
