@@ -14,6 +14,7 @@ use std::path::Path;
 
 use helm::{chart, helm, of_kind, template};
 use serde_json::{Value, json};
+use tremplin_core::platform::{BUNDLED, Platform, Security};
 
 /// Value sets that between them switch every option.
 const VALUE_SETS: [&[&str]; 4] = [
@@ -90,6 +91,7 @@ async fn a_wrong_value_is_refused_and_named() {
         ),
         ("policyLabels={\"env\":\"not a label\"}", "at '/policyLabels/env'"),
         ("serviceAccount={\"create\":false}", "name the account to run as"),
+        ("platform={\"file\":\"a: 1\",\"overrides\":{\"b\":1}}", "keep one"),
         (
             "metrics={\"service\":false,\"serviceMonitor\":{\"enabled\":true}}",
             "selects a Service",
@@ -211,6 +213,59 @@ async fn an_option_switched_off_leaves_nothing_behind() {
     let kinds: Vec<_> = objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["ConfigMap", "Deployment"]);
     assert_eq!(pod_spec(&objects)["serviceAccountName"], "given");
+}
+
+#[test]
+fn the_profiles_of_the_chart_are_those_of_the_program() {
+    // A chart can only hold files of its own folder, so these are copies: `cp core/src/platform/profiles/* charts/tremplin/platforms/`.
+    let folder = chart("tremplin").join("platforms");
+    for profile in BUNDLED {
+        let copy = fs::read_to_string(folder.join(profile.name).with_extension("yaml")).unwrap();
+        assert_eq!(copy, profile.text, "{}", profile.name);
+    }
+    assert_eq!(fs::read_dir(folder).unwrap().count(), BUNDLED.len());
+}
+
+/// The platform file that the controller would read.
+fn platform_file(objects: &[Value]) -> &str {
+    of_kind(objects, "ConfigMap")[0]["data"]["platform.yaml"]
+        .as_str()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_controller_can_read_the_platform_of_every_profile() {
+    for profile in BUNDLED {
+        let objects = render(&[&format!("platform.profile={:?}", profile.name)]).await;
+        assert_eq!(
+            Platform::parse(platform_file(&objects)).unwrap(),
+            Platform::bundled(profile.name).unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_override_replaces_a_section_and_leaves_the_others() {
+    let security = "platform.overrides={\"security\":{\"type\":\"Restricted\",\"restricted\":{\"runAsUser\":1000650000,\"fsGroup\":7}}}";
+    let objects = render(&["platform.profile=\"cpin-mi\"", security]).await;
+    let platform = Platform::parse(platform_file(&objects)).unwrap();
+    let profile = Platform::bundled("cpin-mi").unwrap();
+    assert_eq!(
+        platform.security(),
+        &Security::Restricted {
+            run_as_user: 1_000_650_000,
+            run_as_group: None,
+            fs_group: 7
+        }
+    );
+    assert_eq!(platform.sizes(), profile.sizes());
+    assert_eq!(platform.domains(), profile.domains());
+}
+
+#[tokio::test]
+async fn a_platform_file_is_taken_as_it_is() {
+    let objects = render(VALUE_SETS[3]).await;
+    assert_eq!(platform_file(&objects).trim(), "timeZone: Europe/Paris");
 }
 
 #[tokio::test]

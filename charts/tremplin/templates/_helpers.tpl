@@ -66,3 +66,21 @@ annotations:
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The platform file: the one given, else the profile, of which each override replaces a whole section. */}}
+{{- define "tremplin.platform" -}}
+{{- with .Values.platform }}
+{{- if and .file .overrides }}
+{{- fail "platform.file and platform.overrides are both given: overrides change a profile, a file is complete; keep one" }}
+{{- end }}
+{{- $text := default ($.Files.Get (printf "platforms/%s.yaml" .profile)) .file | trim }}
+{{- if .overrides }}
+{{- $platform := fromYaml $text }}
+{{- range $section, $content := .overrides }}
+{{- $_ := set $platform $section $content }}
+{{- end }}
+{{- $text = toYaml $platform }}
+{{- end }}
+{{- $text }}
+{{- end }}
+{{- end }}
