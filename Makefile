@@ -51,6 +51,10 @@ image: ## build the operator's image (needs root, no Docker) and show sizes
 	$(RUN_E2E) image operator --output $${CARGO_TARGET_DIR:-target}/tremplin-image.tar \
 	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 
+.PHONY: generate
+generate: ## write the files that are made from the code: crds/, and the copies in charts/
+	TREMPLIN_GENERATE=1 $(CARGO) test -q --workspace --locked --test generated
+
 .PHONY: chart
 chart: ## check the charts and package them into target/charts
 	$(CARGO) test --workspace --locked --test chart

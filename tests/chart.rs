@@ -14,6 +14,7 @@ use std::path::Path;
 
 use helm::{chart, helm, of_kind, template};
 use serde_json::{Value, json};
+use tremplin_core::api::crd;
 use tremplin_core::platform::{BUNDLED, Platform, Security};
 
 /// Value sets that between them switch every option.
@@ -215,17 +216,6 @@ async fn an_option_switched_off_leaves_nothing_behind() {
     assert_eq!(pod_spec(&objects)["serviceAccountName"], "given");
 }
 
-#[test]
-fn the_profiles_of_the_chart_are_those_of_the_program() {
-    // A chart can only hold files of its own folder, so these are copies: `cp core/src/platform/profiles/* charts/tremplin/platforms/`.
-    let folder = chart("tremplin").join("platforms");
-    for profile in BUNDLED {
-        let copy = fs::read_to_string(folder.join(profile.name).with_extension("yaml")).unwrap();
-        assert_eq!(copy, profile.text, "{}", profile.name);
-    }
-    assert_eq!(fs::read_dir(folder).unwrap().count(), BUNDLED.len());
-}
-
 /// The platform file that the controller would read.
 fn platform_file(objects: &[Value]) -> &str {
     of_kind(objects, "ConfigMap")[0]["data"]["platform.yaml"]
@@ -266,6 +256,16 @@ async fn an_override_replaces_a_section_and_leaves_the_others() {
 async fn a_platform_file_is_taken_as_it_is() {
     let objects = render(VALUE_SETS[3]).await;
     assert_eq!(platform_file(&objects).trim(), "timeZone: Europe/Paris");
+}
+
+#[tokio::test]
+async fn the_custom_resources_are_rendered_whole_and_kept() {
+    let objects = template(&chart("tremplin-crds"), &[]).await.unwrap();
+    let mut expected = serde_json::to_value(crd::all()).unwrap();
+    for definition in expected.as_array_mut().unwrap() {
+        definition["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
+    }
+    assert_eq!(json!(objects), expected);
 }
 
 #[tokio::test]
