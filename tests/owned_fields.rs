@@ -1,6 +1,8 @@
 //! What our field manager owns of a live object, read back, is what we rendered: on the real API server, for every kind
 //! of child. On this stands that an untouched child costs no request.
 
+#![cfg(test)] // helpers here may unwrap as tests do
+
 use std::collections::BTreeMap;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
