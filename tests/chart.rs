@@ -12,10 +12,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use helm::{chart, helm, of_kind, template};
+use helm::{chart, helm, objects, of_kind, template};
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tremplin_core::api::crd;
 use tremplin_core::platform::{BUNDLED, Platform, Security};
+use tremplin_e2e::tools::{self, Tool};
 
 /// Value sets that between them switch every option.
 const VALUE_SETS: [&[&str]; 4] = [
@@ -54,11 +56,11 @@ const VALUE_SETS: [&[&str]; 4] = [
 ];
 
 async fn render(values: &[&str]) -> Vec<Value> {
-    template(&chart("tremplin"), values).await.unwrap()
+    template(&chart("tremplin"), "operators", values).await.unwrap()
 }
 
 async fn refusal(values: &[&str]) -> String {
-    template(&chart("tremplin"), values).await.unwrap_err()
+    template(&chart("tremplin"), "operators", values).await.unwrap_err()
 }
 
 fn pod_spec(objects: &[Value]) -> &Value {
@@ -259,8 +261,28 @@ async fn a_platform_file_is_taken_as_it_is() {
 }
 
 #[tokio::test]
+async fn the_kustomize_base_holds_the_operator_and_its_custom_resources() {
+    let tools = tools::ensure(&[Tool::Kubectl]).await.unwrap();
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/base");
+    let mut kubectl = Command::new(tools.path(Tool::Kubectl).unwrap());
+    let output = kubectl.arg("kustomize").arg(base).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let objects = objects(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(
+        objects.len(),
+        render(&[]).await.len() + crd::all().len() + 1,
+        "and a namespace"
+    );
+    let namespace = of_kind(&objects, "Namespace")[0]["metadata"]["name"].as_str();
+    for object in &objects {
+        let inside = object["metadata"]["namespace"].as_str();
+        assert!(inside.is_none() || inside == namespace, "{object}");
+    }
+}
+
+#[tokio::test]
 async fn the_custom_resources_are_rendered_whole_and_kept() {
-    let objects = template(&chart("tremplin-crds"), &[]).await.unwrap();
+    let objects = template(&chart("tremplin-crds"), "operators", &[]).await.unwrap();
     let mut expected = serde_json::to_value(crd::all()).unwrap();
     for definition in expected.as_array_mut().unwrap() {
         definition["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
@@ -311,7 +333,7 @@ async fn the_charts_work_as_dependencies_of_a_directory_of_charts_socle() {
     fs::write(folder.join("values.yaml"), values.to_string()).unwrap();
     let update = helm(&["dependency", "update", folder.to_str().unwrap()]).await;
     assert!(update.success, "{}", update.stderr);
-    let objects = template(&folder, &[]).await.unwrap();
+    let objects = template(&folder, "operators", &[]).await.unwrap();
     assert_eq!(of_kind(&objects, "Deployment")[0]["spec"]["replicas"], 2);
     assert_eq!(of_kind(&objects, "Deployment")[0]["metadata"]["name"], "tremplin");
 }

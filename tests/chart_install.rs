@@ -208,7 +208,7 @@ async fn pod_security_restricted_takes_the_pod() {
         ..Default::default()
     };
 
-    let objects = template(&chart("tremplin"), &[]).await.unwrap();
+    let objects = template(&chart("tremplin"), "operators", &[]).await.unwrap();
     let mut pod = of_kind(&objects, "Deployment")[0]["spec"]["template"].clone();
     pod["metadata"]["name"] = json!("controller");
     pod["spec"]["serviceAccountName"] = json!("default");

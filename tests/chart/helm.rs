@@ -1,4 +1,5 @@
 //! Runs Helm, built from its pinned module.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::path::{Path, PathBuf};
 
@@ -34,14 +35,17 @@ pub async fn helm(arguments: &[&str]) -> Answer {
     }
 }
 
-/// The objects that a chart renders to in the namespace `operators`, with `--set` values.
-pub async fn template(chart: &Path, values: &[&str]) -> Result<Vec<Value>, String> {
+/// The objects that the release `tremplin` of a chart renders to in a namespace, with `--set-json` values.
+///
+/// # Errors
+/// What Helm said when it refused.
+pub async fn template(chart: &Path, namespace: &str, values: &[&str]) -> Result<Vec<Value>, String> {
     let mut arguments = vec![
         "template",
         "tremplin",
         chart.to_str().unwrap(),
         "--namespace",
-        "operators",
+        namespace,
     ];
     for value in values {
         arguments.extend(["--set-json", value]);
