@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, LuaOptions, LuaSerdeExt, StdLib, Table, VmState};
 use serde_json::{Value, json};
+use tremplin_core::app::Reason;
+use tremplin_core::labels;
 
 const CONFIG: &str = include_str!("../config/argo-cd/argocd-cm.yaml");
 const HEALTH_CASES: &str = include_str!("../config/argo-cd/testdata/health.yaml");
@@ -97,10 +99,20 @@ fn health_says_what_the_conditions_say() {
 }
 
 #[test]
+fn the_cases_use_reasons_that_the_operator_gives() {
+    let cases: Vec<Value> = serde_saphyr::from_str(HEALTH_CASES).unwrap();
+    let conditions = cases.iter().filter_map(|case| case["status"]["conditions"].as_array());
+    for condition in conditions.flatten() {
+        let reason = text(&condition["reason"]);
+        assert!(Reason::ALL.iter().any(|known| known.as_str() == reason), "{reason}");
+    }
+}
+
+#[test]
 fn restart_writes_the_time_and_nothing_else() {
     let before = app(&json!({"image": "ghcr.io/team/shop:1"}));
     let mut expected = before.clone();
-    expected["metadata"]["annotations"]["tremplin.dev/restarted-at"] = json!(NOW);
+    expected["metadata"]["annotations"][labels::RESTARTED_AT] = json!(NOW);
     assert_eq!(act("restart", &before, &json!({})).unwrap(), expected);
 }
 
@@ -109,7 +121,7 @@ fn run_cron_names_the_cron_and_the_time() {
     let before = app(&json!({"crons": [{"name": "digest"}, {"name": "purge"}]}));
     let after = act("run-cron", &before, &json!({"cron": "purge"})).unwrap();
     let mut expected = before;
-    expected["metadata"]["annotations"]["tremplin.dev/run-cron"] = json!(format!("purge@{NOW}"));
+    expected["metadata"]["annotations"][labels::RUN_CRON] = json!(format!("purge@{NOW}"));
     assert_eq!(after, expected);
 }
 
@@ -120,7 +132,7 @@ fn run_cron_without_a_name_runs_the_only_cron() {
     let after = act("run-cron", &before, &json!({})).unwrap();
     assert_eq!(
         after["metadata"]["annotations"],
-        json!({"tremplin.dev/run-cron": format!("digest@{NOW}")})
+        json!({labels::RUN_CRON: format!("digest@{NOW}")})
     );
 }
 
