@@ -119,12 +119,8 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
     })?;
     let missing = missing(&app.spec, observed);
     let decision = match &missing {
-        // The release command would not start either: wait with it.
-        Some(_) if valid.release.is_some() && observed.release_record.is_none() => ReleaseDecision {
-            record: None,
-            step: ReleaseStep::None,
-            state: ReleaseState::Running,
-        },
+        // The release command would not start either: nothing new is begun.
+        Some(_) if !record.is_running() => ReleaseDecision::keep(&valid, record),
         _ => release::decide(&valid, &app.spec, record, observed, restarted_at),
     };
     let open = matches!(decision.state, ReleaseState::NotAsked | ReleaseState::Released);

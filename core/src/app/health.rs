@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::observed::Observed;
 use super::reasons::Reason;
-use super::valid::ValidProcess;
 use crate::fault::Refusal;
+use crate::labels;
 use crate::live::{ContainerFact, DeploymentFacts, Live};
 use crate::refusal;
 
@@ -36,36 +36,31 @@ pub struct Trouble {
     pub stalled: bool,
 }
 
-/// Reads how a process fares.
-pub fn process_health(process: &ValidProcess, observed: &Observed) -> ProcessHealth {
-    let Some(live) = observed.deployment(&process.name) else {
+/// Reads how a process fares. `replicas` is how many instances are wanted while there is no Deployment yet.
+pub fn process_health(name: &str, replicas: i32, observed: &Observed) -> ProcessHealth {
+    let Some(live) = observed.deployment(name) else {
         let trouble = Trouble {
             reason: Reason::Deploying,
-            message: format!("{} is not there yet", process.name),
+            message: format!("{name} is not there yet"),
             stalled: false,
         };
         return ProcessHealth {
-            name: process.name.clone(),
+            name: name.to_owned(),
             ready: 0,
-            desired: process.replicas,
+            desired: replicas,
             trouble: Some(trouble),
         };
     };
     let facts = &live.facts;
     ProcessHealth {
-        name: process.name.clone(),
+        name: name.to_owned(),
         ready: facts.ready,
         desired: facts.wanted,
-        trouble: trouble(process, live.metadata.generation, facts, observed),
+        trouble: trouble(name, live.metadata.generation, facts, observed),
     }
 }
 
-fn trouble(
-    process: &ValidProcess,
-    generation: Option<i64>,
-    facts: &DeploymentFacts,
-    observed: &Observed,
-) -> Option<Trouble> {
+fn trouble(name: &str, generation: Option<i64>, facts: &DeploymentFacts, observed: &Observed) -> Option<Trouble> {
     let seen = facts.observed_generation >= generation.unwrap_or_default();
     let complete =
         seen && facts.updated == facts.wanted && facts.total == facts.updated && facts.available >= facts.wanted;
@@ -79,13 +74,12 @@ fn trouble(
     let refused = facts
         .condition("ReplicaFailure")
         .filter(|c| seen && c.status == "True")
-        .map(|c| refused(&process.name, &c.message));
-    let found = refused.or_else(|| seen.then(|| worst_pod(process, observed)).flatten());
+        .map(|c| refused(name, &c.message));
+    let found = refused.or_else(|| seen.then(|| worst_pod(name, observed)).flatten());
     let (reason, message, hopeless) = found.unwrap_or_else(|| {
+        let ready = facts.updated.min(facts.available);
         let message = format!(
-            "{}: {} of {} instances of the new version are ready",
-            process.name,
-            facts.updated.min(facts.available),
+            "{name}: {ready} of {} instances of the new version are ready",
             facts.wanted
         );
         let reason = if past_deadline {
@@ -102,6 +96,23 @@ fn trouble(
     })
 }
 
+/// What keeps the pod of a running release from running.
+pub fn release_trouble(observed: &Observed) -> Option<Trouble> {
+    let job = observed
+        .jobs
+        .iter()
+        .find(|job| job.label(labels::RELEASE).is_some() && !job.facts.suspended && job.facts.finished.is_none())?;
+    let finding = observed
+        .pods_of_job(job.name())
+        .find_map(|pod| pod_finding("release", pod, observed))
+        .or_else(|| observed.events.get(job.uid()).map(|event| refused("release", event)))?;
+    Some(Trouble {
+        reason: finding.0,
+        message: finding.1,
+        stalled: false,
+    })
+}
+
 type Finding = (Reason, String, bool);
 
 /// The controller manager could not create a pod; its message is the API server's refusal.
@@ -115,20 +126,19 @@ fn refused(process: &str, message: &str) -> Finding {
 }
 
 /// The worst of the newest version's pods; the others only go.
-fn worst_pod(process: &ValidProcess, observed: &Observed) -> Option<Finding> {
+fn worst_pod(process: &str, observed: &Observed) -> Option<Finding> {
     let newest = observed
-        .pods_of_process(&process.name)
+        .pods_of_process(process)
         .max_by_key(|pod| pod.created_at())
         .map(|pod| pod.facts.template_hash.clone())?;
     observed
-        .pods_of_process(&process.name)
+        .pods_of_process(process)
         .filter(|pod| pod.facts.template_hash == newest && !pod.facts.ready)
         .filter_map(|pod| pod_finding(process, pod, observed))
         .max_by_key(|(reason, _, hopeless)| (*hopeless, *reason))
 }
 
-fn pod_finding(process: &ValidProcess, pod: &Live<Pod>, observed: &Observed) -> Option<Finding> {
-    let name = &process.name;
+fn pod_finding(name: &str, pod: &Live<Pod>, observed: &Observed) -> Option<Finding> {
     if let Some(unscheduled) = pod.facts.unscheduled.as_ref().filter(|c| c.reason == "Unschedulable") {
         return Some((
             Reason::Unschedulable,

@@ -85,6 +85,13 @@ impl ReleaseRecord {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether an attempt has not ended.
+    pub fn is_running(&self) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.outcome == AttemptOutcome::Running)
+    }
+
     /// From the live ConfigMap. `Err` when there is one and it cannot be read: then nothing may be decided.
     ///
     /// # Errors
@@ -150,6 +157,23 @@ pub struct ReleaseDecision {
     pub step: ReleaseStep,
     /// Where the current version stands.
     pub state: ReleaseState,
+}
+
+impl ReleaseDecision {
+    /// Leaves everything as it is.
+    pub fn keep(app: &ValidApp, record: ReleaseRecord) -> Self {
+        let released = record.released.as_ref().map(|released| released.key.as_str());
+        let state = match app.release.as_ref().map(|release| release.key.as_str()) {
+            None => ReleaseState::NotAsked,
+            key if key == released => ReleaseState::Released,
+            Some(_) => ReleaseState::Running,
+        };
+        Self {
+            record: (record != ReleaseRecord::default()).then_some(record),
+            step: ReleaseStep::None,
+            state,
+        }
+    }
 }
 
 /// Decides about the release of `app`, whose spec is `spec`, in one round.

@@ -5,16 +5,17 @@ mod summary;
 mod tasks;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Hold, Plan};
-use super::health::{ProcessHealth, process_health};
+use super::health::{ProcessHealth, process_health, release_trouble};
 use super::observed::Observed;
 use super::reasons::Reason;
 use super::valid::ValidApp;
 use crate::api::startup_app::{InventoryItem, LastExit, ProcessStatus, StartupApp, StartupAppStatus};
 use crate::conditions::Conditions;
 use crate::fault::Fault;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use crate::labels;
 
 use summary::summarize;
 
@@ -43,56 +44,69 @@ pub fn status(
         Decision::Suspended(valid) => Some(valid.as_ref()),
         Decision::Refused(_) => None,
     };
-    let health: Vec<ProcessHealth> = valid
-        .map(|valid| {
-            valid
-                .processes
-                .iter()
-                .map(|process| process_health(process, observed))
-                .collect()
-        })
-        .unwrap_or_default();
-    let summary = summarize(decision, outcome, &health);
+    let health: Vec<_> = wanted(decision, observed)
+        .iter()
+        .map(|(name, replicas)| process_health(name, *replicas, observed))
+        .collect();
+    let summary = summarize(decision, outcome, &health, release_trouble(observed));
     summary.write(&mut conditions);
+    summary::write_questions(&mut conditions, decision, &health);
     let mut status = StartupAppStatus {
         observed_generation: Some(generation),
         ..old.clone()
     };
+    write_instances(&mut status, &health, observed);
     if let Some(valid) = valid {
-        summary::write_questions(
-            &mut conditions,
-            valid,
-            observed,
-            decision,
-            &health,
-            app.spec.environment.is_none(),
-        );
+        let assumed = app.spec.environment.is_none() && observed.namespace.environment_assumed;
+        summary::write_assumed(&mut conditions, valid.environment, assumed);
         status.url = valid
             .exposure
             .as_ref()
             .and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));
         status.links = valid.links.clone();
-        status.processes = valid
-            .processes
-            .iter()
-            .zip(&health)
-            .map(|(process, health)| process_status(&process.name, health, observed))
-            .collect();
         status.crons = tasks::crons(valid, &old.crons, observed, now);
-        tasks::write_condition(&mut conditions, &status.crons);
-        status.restarts = Some(status.processes.iter().map(|process| process.restarts).sum());
-        let (ready, desired) = health.iter().fold((0, 0), |(ready, desired), health| {
-            (ready + health.ready, desired + health.desired)
-        });
-        status.replicas = Some(format!("{ready}/{desired}"));
         status.image = serving_image(valid, observed, &health).or(old.image);
         history::write(&mut status, valid, &summary, now);
     }
+    tasks::write_condition(&mut conditions, &status.crons);
     if outcome.fault.is_none() && matches!(decision, Decision::Go(_)) {
         status.inventory.clone_from(&outcome.inventory);
     }
     status.conditions = conditions.finish();
     status
+}
+
+/// The processes that are to be there now, and how many instances of each: while a version is not released, those of
+/// the version before; while nothing may be applied, those that are there.
+fn wanted(decision: &Decision, observed: &Observed) -> Vec<(String, i32)> {
+    match decision {
+        Decision::Go(plan) => plan
+            .desired
+            .deployments
+            .iter()
+            .filter_map(|desired| {
+                let labels = desired.metadata.labels.as_ref()?;
+                Some((labels.get(labels::PROCESS)?.clone(), desired.spec.replicas.unwrap_or(1)))
+            })
+            .collect(),
+        Decision::Suspended(_) | Decision::Refused(_) => {
+            let live = observed.deployments.iter();
+            let mut found: Vec<_> = live
+                .filter_map(|live| Some((live.label(labels::PROCESS)?.to_owned(), live.facts.wanted)))
+                .collect();
+            found.sort();
+            found
+        }
+    }
+}
+
+fn write_instances(status: &mut StartupAppStatus, health: &[ProcessHealth], observed: &Observed) {
+    status.processes = health.iter().map(|health| process_status(health, observed)).collect();
+    status.restarts = Some(status.processes.iter().map(|process| process.restarts).sum());
+    let (ready, desired) = health.iter().fold((0, 0), |(ready, desired), health| {
+        (ready + health.ready, desired + health.desired)
+    });
+    status.replicas = Some(format!("{ready}/{desired}"));
 }
 
 /// Whether two statuses differ in something other than when they were written.
@@ -112,7 +126,8 @@ fn serving_image(valid: &ValidApp, observed: &Observed, health: &[ProcessHealth]
         .map(|live| live.facts.image.clone())
 }
 
-fn process_status(name: &str, health: &ProcessHealth, observed: &Observed) -> ProcessStatus {
+fn process_status(health: &ProcessHealth, observed: &Observed) -> ProcessStatus {
+    let name = &health.name;
     let containers = || observed.pods_of_process(name).flat_map(|pod| &pod.facts.containers);
     let last = containers()
         .filter_map(|container| container.ended.as_ref())

@@ -1,4 +1,6 @@
+use crate::app::observed::{Content, ContentDigest};
 use crate::app::testing::World;
+use crate::app::valid::ContentRef;
 use crate::app::{Hold, Step};
 use crate::labels::RESTARTED_AT;
 
@@ -187,4 +189,20 @@ fn drift_of_the_old_version_is_repaired_while_the_new_one_is_stuck() {
     world.settle();
     assert_eq!(world.deployments.keys().collect::<Vec<_>>(), ["brigade-web"]);
     assert!(image_of(&world).ends_with(":one"));
+}
+
+#[test]
+fn no_release_begins_while_a_secret_is_missing() {
+    let spec = "{image: 'ghcr.io/brigade/site:one', release: {command: [migrate]}, envFrom: [{secretRef: {name: db}}]}";
+    let mut world = World::new(spec);
+    let secret = ContentRef::secret("db");
+    world.contents.insert(secret.clone(), Content::Missing);
+    world.settle();
+    assert!(world.created.is_empty());
+    assert_eq!(world.ready(), "False/ReferenceMissing Reconciling");
+    world
+        .contents
+        .insert(secret, Content::Present(ContentDigest::default()));
+    world.settle();
+    assert_eq!(world.running().len(), 1);
 }

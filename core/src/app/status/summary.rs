@@ -1,12 +1,11 @@
 //! The one table that gives Ready, Reconciling, Stalled, and the questions beside them.
 
 use super::{Outcome, hold};
+use crate::api::startup_app::Environment;
 use crate::app::decision::{Decision, Hold};
-use crate::app::health::ProcessHealth;
-use crate::app::observed::Observed;
+use crate::app::health::{ProcessHealth, Trouble};
 use crate::app::reasons::Reason;
 use crate::app::release::ReleaseState;
-use crate::app::valid::ValidApp;
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
 use crate::fault::{Class, Fault};
 
@@ -49,12 +48,17 @@ pub enum Verdict {
 /// | something is awaited, or failed for the moment | False | Reconciling | the fault's |
 /// | the release failed, or nobody knows | False | Stalled | `ReleaseFailed`, `ReleaseOutcomeUnknown` |
 /// | something that the app names is missing | False | Reconciling | `ReferenceMissing` |
-/// | the release runs, or waits for another | False | Reconciling | `Releasing` |
+/// | the release runs, or waits for another | False | Reconciling | `Releasing`, or what keeps its pod from running |
 /// | a process is in trouble past its deadline | False | Stalled | the trouble's |
 /// | a process is in trouble | False | Reconciling | the trouble's |
 /// | `spec.suspend` | True | | `Suspended` |
 /// | else | True | | `Running` |
-pub fn summarize(decision: &Decision, outcome: &Outcome, health: &[ProcessHealth]) -> Summary {
+pub fn summarize(
+    decision: &Decision,
+    outcome: &Outcome,
+    health: &[ProcessHealth],
+    releasing: Option<Trouble>,
+) -> Summary {
     if let Decision::Refused(faults) = decision {
         return of_faults(faults);
     }
@@ -81,11 +85,16 @@ pub fn summarize(decision: &Decision, outcome: &Outcome, health: &[ProcessHealth
     }
     match release {
         ReleaseState::Running => {
-            return summary(
-                Verdict::Reconciling,
-                Reason::Releasing,
-                "the release command of the new version is running",
+            let (reason, message) = releasing.map_or_else(
+                || {
+                    (
+                        Reason::Releasing,
+                        "the release command of the new version is running".to_owned(),
+                    )
+                },
+                |trouble| (trouble.reason, trouble.message),
             );
+            return summary(Verdict::Reconciling, reason, &message);
         }
         ReleaseState::WaitingForOther => {
             return summary(
@@ -173,15 +182,8 @@ impl Summary {
     }
 }
 
-/// Writes one condition per question that a user asks.
-pub fn write_questions(
-    conditions: &mut Conditions<'_>,
-    valid: &ValidApp,
-    observed: &Observed,
-    decision: &Decision,
-    health: &[ProcessHealth],
-    environment_left_out: bool,
-) {
+/// Writes one condition per question that a user asks of the app as a whole.
+pub fn write_questions(conditions: &mut Conditions<'_>, decision: &Decision, health: &[ProcessHealth]) {
     if let Decision::Go(plan) = decision {
         write_released(conditions, &plan.release);
     }
@@ -190,22 +192,25 @@ pub fn write_questions(
         .filter(|health| health.desired > 0 && health.ready == 0)
         .map(|health| health.name.as_str())
         .collect();
-    if idle.is_empty() {
+    if health.is_empty() {
         conditions.set(
             AVAILABLE,
-            State::True,
-            Reason::Serving.as_str(),
-            "every process has an instance that can serve",
+            State::False,
+            Reason::NotServing.as_str(),
+            "nothing is deployed yet",
         );
+    } else if idle.is_empty() {
+        let message = "every process has an instance that can serve";
+        conditions.set(AVAILABLE, State::True, Reason::Serving.as_str(), message);
     } else {
         let message = format!("no instance can serve: {}", idle.join(", "));
         conditions.set(AVAILABLE, State::False, Reason::NotServing.as_str(), &message);
     }
-    let refused = health
-        .iter()
-        .filter_map(|health| health.trouble.as_ref())
-        .find(|trouble| trouble.reason == Reason::QuotaExceeded);
-    if let Some(refused) = refused {
+    let troubles = health.iter().filter_map(|health| health.trouble.as_ref());
+    if let Some(refused) = troubles
+        .into_iter()
+        .find(|trouble| trouble.reason == Reason::QuotaExceeded)
+    {
         conditions.set(
             QUOTA_FITS,
             State::False,
@@ -213,11 +218,13 @@ pub fn write_questions(
             &refused.message,
         );
     }
-    if environment_left_out && observed.namespace.environment_assumed {
-        let message = format!(
-            "no rule of the platform maps this namespace to an environment; {} is assumed",
-            valid.environment.as_str()
-        );
+}
+
+/// Tells that the environment was guessed.
+pub fn write_assumed(conditions: &mut Conditions<'_>, environment: Environment, assumed: bool) {
+    if assumed {
+        let word = environment.as_str();
+        let message = format!("no rule of the platform maps this namespace to an environment; {word} is assumed");
         conditions.set(ENVIRONMENT_ASSUMED, State::True, Reason::NoMapping.as_str(), &message);
     }
 }

@@ -327,3 +327,39 @@ fn the_result_of_a_cron_outlives_its_job() {
     world.jobs.clear();
     assert_eq!(world.status().crons, status.crons);
 }
+
+#[test]
+fn a_bad_commit_leaves_the_old_version_told_as_serving() {
+    let mut world = running();
+    world.commit("{image: nginx}");
+    let status = world.status();
+    assert_eq!(world.ready(), "False/InvalidImage Stalled");
+    assert!(is_true(&status.conditions, "Available"));
+    assert_eq!(status.replicas.as_deref(), Some("2/2"));
+}
+
+#[test]
+fn a_release_that_cannot_start_is_told() {
+    let mut world = World::new("{image: 'ghcr.io/brigade/site:one', release: {command: [migrate]}}");
+    world.settle();
+    let observed = world.observed();
+    let uid = crate::app::unexplained(&observed).remove(0);
+    let told = |event: &str| {
+        let mut observed = world.observed();
+        observed.events.insert(uid.clone(), event.into());
+        status(
+            &world.app,
+            &observed,
+            &world.decide(),
+            &Outcome::default(),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
+        .conditions[0]
+            .clone()
+    };
+    let quota = told(
+        "Error creating: pods \"x\" is forbidden: exceeded quota: dso-quota, requested: limits.cpu=1, used: limits.cpu=1, limited: limits.cpu=1",
+    );
+    assert_eq!(quota.reason, "QuotaExceeded");
+    assert!(quota.message.contains("1 asked, 1 of 1 used"), "{}", quota.message);
+}
