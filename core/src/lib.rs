@@ -11,6 +11,7 @@ pub mod labels;
 pub mod live;
 pub mod names;
 pub mod platform;
+pub mod policy;
 pub mod quantity;
 pub mod refusal;
 pub mod yaml;

@@ -52,7 +52,7 @@ pub(super) fn is_label_name(name: &str) -> bool {
 }
 
 /// A DNS name in lower case (RFC 1123): every label at most 63 octets, all at most 253.
-pub(super) fn is_dns_name(name: &str) -> bool {
+pub(crate) fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
 }
 

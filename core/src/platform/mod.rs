@@ -26,6 +26,7 @@ use crate::api::startup_app::Environment;
 pub use error::PlatformError;
 pub use exposure::{Exposure, ExposureType, IngressClass, Scheme, Tls};
 pub use host::{Domain, HostTemplate};
+pub(crate) use label::is_dns_name;
 pub use label::{LabelKey, LabelKeys};
 pub use namespace::{EnvironmentRule, NamespaceContext};
 pub use pattern::Pattern;
