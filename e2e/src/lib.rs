@@ -11,6 +11,7 @@ pub mod audit;
 mod certificates;
 mod command;
 pub mod control_plane;
+pub mod http;
 pub mod image;
 pub mod ingress;
 pub mod kubeconfig;

@@ -280,6 +280,11 @@ impl Process {
         self.program().signal(Signal::CONT);
     }
 
+    /// Asks it to read its configuration again (SIGUSR2, as HAProxy's master understands it).
+    pub fn reload(&self) {
+        self.program().signal(Signal::USR2);
+    }
+
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
         self.program().signal(Signal::TERM);

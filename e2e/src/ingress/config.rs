@@ -27,6 +27,7 @@ pub struct Inputs<'a> {
 
 /// The configuration of HAProxy 2.6 or newer.
 ///
+/// Two proxies never share a port (`noreuseport`): each would answer half of the other's requests.
 /// A request gets one connection of its own to the Service, and no second try: what a client would see
 /// during a roll is seen here too, not smoothed over.
 pub fn render(inputs: &Inputs) -> String {
@@ -34,6 +35,7 @@ pub fn render(inputs: &Inputs) -> String {
     let mut text = format!(
         "global\n  \
            maxconn 2000\n  \
+           noreuseport\n  \
            stats socket {socket} mode 600 level admin expose-fd listeners\n\
          defaults\n  \
            mode http\n  \
