@@ -43,3 +43,13 @@ pub fn hosts(_: &mut SchemaGenerator) -> Schema {
         }
     })
 }
+
+/// `release.command`: as [`arguments`], and not empty.
+pub fn command(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 64,
+        "items": { "type": "string", "maxLength": 4096 }
+    })
+}

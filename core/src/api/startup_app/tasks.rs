@@ -89,7 +89,7 @@ impl ConcurrencyPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Release {
     /// The program, in place of the image's entry point.
-    #[schemars(schema_with = "schema::arguments")]
+    #[schemars(schema_with = "schema::command")]
     pub command: Vec<String>,
 
     /// The program's arguments. Absent: none.
