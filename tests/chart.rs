@@ -16,7 +16,8 @@ use helm::{chart, helm, objects, of_kind, template};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tremplin_core::api::crd;
-use tremplin_core::platform::{BUNDLED, Platform, Security};
+use tremplin_core::platform::{BUNDLED, Platform, Rule, Security};
+use tremplin_core::policy;
 use tremplin_e2e::tools::{self, Tool};
 
 /// Value sets that between them switch every option.
@@ -29,7 +30,7 @@ const VALUE_SETS: [&[&str]; 4] = [
         "commonAnnotations={\"contact\":\"ops\"}",
         "podLabels={\"app\":\"ignored\",\"network\":\"inside\"}",
         "podAnnotations={\"note\":\"x\"}",
-        "image={\"repository\":\"harbor.example.org:8443/tools/tremplin\",\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"}",
+        "image={\"repository\":\"quay.io/tools/tremplin\",\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"}",
         "imagePullSecrets=[{\"name\":\"registry-pull-secret\"}]",
         "priorityClassName=\"system-cluster-critical\"",
         "networkPolicy.apiServer={\"ports\":[6443],\"cidrs\":[\"10.0.0.1/32\"]}",
@@ -155,6 +156,24 @@ async fn the_workload_keeps_the_rules_that_it_checks() {
             }
             assert!(container["livenessProbe"].is_object() && container["readinessProbe"].is_object());
             assert_eq!(container["imagePullPolicy"], "IfNotPresent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_chart_renders_keeps_the_rules_of_every_platform() {
+    // A cluster-scoped object is what the platform team, and nobody else, installs.
+    for profile in BUNDLED {
+        let platform = Platform::bundled(profile.name).unwrap();
+        for values in [VALUE_SETS[0], VALUE_SETS[1], VALUE_SETS[3]] {
+            let pull = "imagePullSecrets=[{\"name\":\"registry-pull-secret\"}]";
+            let objects = render(&[values, &[pull]].concat()).await;
+            let findings = policy::check(&objects, &platform, &BTreeMap::new());
+            let findings: Vec<_> = findings
+                .iter()
+                .filter(|finding| finding.rule != Rule::ClusterScoped)
+                .collect();
+            assert!(findings.is_empty(), "{}: {findings:#?}", profile.name);
         }
     }
 }
@@ -299,7 +318,7 @@ async fn a_digest_wins_over_a_tag() {
         .to_owned();
     assert_eq!(
         image,
-        format!("harbor.example.org:8443/tools/tremplin@sha256:{}", "0".repeat(64))
+        format!("quay.io/tools/tremplin@sha256:{}", "0".repeat(64))
     );
 }
 
