@@ -272,7 +272,7 @@ impl ControlPlane {
         self.write_kubeconfig(&format!("{namespace}-{name}"), &document)
     }
 
-    fn document_as(&self, user: &str, groups: &[&str]) -> Result<Value> {
+    pub(crate) fn document_as(&self, user: &str, groups: &[&str]) -> Result<Value> {
         Ok(self
             .server
             .with_certificate("tremplin", &self.authority.client(user, groups)?))

@@ -1,7 +1,7 @@
 //! A real local cluster, and the scenarios that run on it.
 //!
 //! Two profiles from one place: the **control plane** alone ([`ControlPlane`]: etcd, API server and
-//! controller manager, ready in seconds, no root needed), and the **node** (the same plus scheduler,
+//! controller manager, ready in seconds, no root needed), and the **node** ([`Cluster`]: the same plus scheduler,
 //! kubelet, containerd, kube-proxy and DNS, which runs real pods and needs root).
 //! Every program comes from a pinned Go module or a Debian package ([`tools`]).
 //!
@@ -9,12 +9,15 @@
 
 pub mod audit;
 mod certificates;
+pub mod cluster;
 mod command;
 pub mod control_plane;
 pub mod http;
 pub mod image;
 pub mod ingress;
 pub mod kubeconfig;
+pub mod network;
+mod node;
 pub mod packages;
 pub mod process;
 pub mod progress;
@@ -22,4 +25,5 @@ pub mod state;
 pub mod tools;
 
 pub use audit::{AuditEvent, AuditLevel, AuditLog};
+pub use cluster::{Cluster, Profile};
 pub use control_plane::{ControlPlane, ControlPlaneOptions};

@@ -1,13 +1,15 @@
-//! The local cluster's command line.
+//! The local cluster's command line: one file per theme in `cli/`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use tremplin_e2e::image::{self, Image};
 use tremplin_e2e::tools::{self, Tool};
+
+mod cli {
+    pub(crate) mod cluster;
+    pub(crate) mod image;
+}
 
 /// A real local Kubernetes cluster for tests and demos.
 #[derive(Parser)]
@@ -25,27 +27,15 @@ enum Command {
         names: Vec<Tool>,
     },
     /// Build an image, and print its name and its archive
-    Image {
-        /// Which one
-        image: ImageName,
-        /// The version that the sample application calls itself
-        #[arg(long, default_value = "1.0.0")]
-        version: String,
-        /// The commit that the operator's image tells in its labels
-        #[arg(long, default_value = "unknown")]
-        revision: String,
-        /// Copy the archive to this file
-        #[arg(long)]
-        output: Option<PathBuf>,
-    },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ImageName {
-    /// The operator
-    Operator,
-    /// The application that the scenarios and the demo run
-    SampleApp,
+    Image(cli::image::Arguments),
+    /// Make sure that a cluster runs, and leave it running
+    Up(cli::cluster::Wanted),
+    /// Take a cluster down and remove all that is left of it
+    Down(cli::cluster::Named),
+    /// Say what runs of every cluster
+    Status,
+    /// Print the path of a cluster's kubeconfig file
+    Kubeconfig(cli::cluster::Named),
 }
 
 #[tokio::main]
@@ -59,56 +49,26 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Tools { names } => {
-            let names = if names.is_empty() {
-                Tool::value_variants()
-            } else {
-                &names
-            };
-            let tools = tools::ensure(names).await?;
-            for &tool in names {
-                println!("{}", tools.path(tool)?.display());
-            }
-        }
-        Command::Image {
-            image: ImageName::Operator,
-            revision,
-            output,
-            ..
-        } => {
-            let binary = image::operator_binary().await?;
-            println!("binary:  {} ({})", binary.display(), megabytes(&binary)?);
-            show(&image::operator(&revision).await?, output.as_deref())?;
-        }
-        Command::Image {
-            image: ImageName::SampleApp,
-            version,
-            output,
-            ..
-        } => {
-            show(&image::sample_app(&version).await?, output.as_deref())?;
-        }
+        Command::Tools { names } => build(&names).await,
+        Command::Image(arguments) => cli::image::build(&arguments).await,
+        Command::Up(wanted) => cli::cluster::up(&wanted).await,
+        Command::Down(named) => cli::cluster::down(&named).await,
+        Command::Status => cli::cluster::status().await,
+        Command::Kubeconfig(named) => cli::cluster::kubeconfig(&named),
     }
-    Ok(())
 }
 
-/// Prints what an image is called and where it is, and copies its archive where it was asked for.
-fn show(image: &Image, output: Option<&Path>) -> anyhow::Result<()> {
-    let archive = output.unwrap_or(&image.archive);
-    if archive != image.archive {
-        fs::copy(&image.archive, archive).with_context(|| format!("failed to write {}", archive.display()))?;
+async fn build(names: &[Tool]) -> Result<()> {
+    let names = if names.is_empty() {
+        Tool::value_variants()
+    } else {
+        names
+    };
+    let tools = tools::ensure(names).await?;
+    for &tool in names {
+        println!("{}", tools.path(tool)?.display());
     }
-    println!("image:   {}", image.reference);
-    println!("archive: {} ({})", archive.display(), megabytes(archive)?);
     Ok(())
-}
-
-fn megabytes(file: &Path) -> anyhow::Result<String> {
-    let size = fs::metadata(file)
-        .with_context(|| format!("failed to read {}", file.display()))?
-        .len();
-    // One decimal, in whole arithmetic.
-    Ok(format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000))
 }

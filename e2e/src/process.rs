@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a killed process may take to vanish.
 const VANISH: Duration = Duration::from_secs(10);
+/// The variable by which every program of a cluster can be found, whoever started it: its folder.
+const CLUSTER: &str = "TREMPLIN_CLUSTER";
 /// Lines of its log that tell why a program ended.
 const TAIL: usize = 15;
 
@@ -79,12 +81,7 @@ impl Identity {
 
     /// The processes it started itself.
     pub(crate) fn children(self) -> Vec<Self> {
-        let Ok(entries) = fs::read_dir("/proc") else {
-            return Vec::new();
-        };
-        entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        pids()
             .filter_map(|pid| Stat::read(pid).map(|stat| (pid, stat)))
             .filter(|(_, stat)| stat.parent == self.pid && stat.started >= self.started)
             .map(|(pid, stat)| Self {
@@ -93,6 +90,35 @@ impl Identity {
             })
             .collect()
     }
+}
+
+/// The processes of the cluster in `folder`, and the name by which each was called. This is read from
+/// the system, not from a note that a crash could leave wrong. Containers are not among them.
+pub(crate) fn of_cluster(folder: &Path) -> Vec<(Identity, String)> {
+    let marker = format!("{CLUSTER}={}", folder.display());
+    let belongs = |pid: i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == marker.as_bytes())
+    };
+    let found = pids()
+        .filter(|&pid| belongs(pid))
+        .filter_map(|pid| Some((Identity::of(pid).ok()?, called(pid)?)));
+    found.filter(|(process, _)| process.is_alive()).collect()
+}
+
+/// The file name of the program that a process was called as.
+fn called(pid: i32) -> Option<String> {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let first = String::from_utf8_lossy(words.split(|&byte| byte == 0).next()?).into_owned();
+    Some(first.rsplit('/').next()?.to_owned())
+}
+
+/// Every process there is.
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// What we use of `/proc/PID/stat` (proc(5)).
@@ -163,17 +189,18 @@ impl Program {
         self
     }
 
-    /// Starts it, its output going to `<logs>/<name>.log`.
+    /// Starts it for the cluster in `folder`, its output going to `<name>.log` there.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(self, logs: &Path, lifetime: Lifetime) -> Result<Process> {
-        let log = logs.join(format!("{}.log", self.name));
+    pub fn start(self, folder: &Path, lifetime: Lifetime) -> Result<Process> {
+        let log = folder.join(format!("{}.log", self.name));
         let output = File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
         let errors = output.try_clone().context("failed to share a log file")?;
         let mut command = self.launcher(lifetime);
         command
             .envs(self.environment)
+            .env(CLUSTER, folder)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors);

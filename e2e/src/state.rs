@@ -20,14 +20,19 @@ impl Folder {
     /// next call, of whatever process.
     pub fn temporary() -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let user = rustix::process::getuid().as_raw();
-        let all = std::env::temp_dir().join(format!("tremplin-e2e-{user}"));
+        let all = Self::temporary_root();
         sweep(&all);
         let Identity { pid, started } = Identity::current()?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = all.join(format!("{pid}-{started}-{number}"));
         fs::create_dir_all(&path).with_context(|| format!("failed to create {}", path.display()))?;
         Ok(Self { path, temporary: true })
+    }
+
+    /// The folder of all temporary ones, of this user.
+    pub(crate) fn temporary_root() -> PathBuf {
+        let user = rustix::process::getuid().as_raw();
+        std::env::temp_dir().join(format!("tremplin-e2e-{user}"))
     }
 
     /// A folder that stays: `<TREMPLIN_STATE or .cache/cluster in the checkout>/<name>`.
@@ -85,6 +90,7 @@ fn sweep(all: &Path) {
     let Ok(entries) = fs::read_dir(all) else { return };
     for entry in entries.flatten() {
         if owner(&entry.file_name().to_string_lossy()).is_some_and(|owner| !owner.is_alive()) {
+            crate::node::remove_cgroups(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }

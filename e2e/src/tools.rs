@@ -3,12 +3,12 @@
 //! Each module under `e2e/tools/` pins its programs with `tool` directives and a committed `go.sum`.
 //! A binary is kept outside the tree, in
 //! `${TREMPLIN_CACHE:-${XDG_CACHE_HOME:-~/.cache}/tremplin}/tools/<module>-<hash>/<program>`, where the
-//! hash covers everything that decides its content: `go.mod`, `go.sum`, the version of Go and the flags.
+//! hash covers everything that decides its content: the module's files, the version of Go and the flags.
 //! A build writes beside and renames, under a lock, so two builders never build the same thing twice
 //! and nobody ever runs half a program. `KUBEBUILDER_ASSETS`, when set, gives `etcd`, `kube-apiserver`
 //! and `kubectl`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub enum Tool {
     Coredns,
     /// Installs charts.
     Helm,
+    /// The first process of every pod, ours.
+    Pause,
 }
 
 /// Where a tool's source is.
@@ -74,6 +76,7 @@ impl Tool {
             Self::KubeProxy => ("kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", "kube-proxy"),
             Self::Coredns => ("coredns", "github.com/coredns/coredns", "coredns"),
             Self::Helm => ("helm", "helm.sh/helm/v4/cmd/helm", "helm"),
+            Self::Pause => ("pause", "tremplin/e2e/tools/pause", "pause"),
         };
         Source {
             module,
@@ -104,9 +107,16 @@ impl Source {
     /// The folder of this module's binaries: another pin, flag or compiler gives another folder.
     fn cache(&self, go: &str) -> Result<PathBuf> {
         let mut hash = Sha256::new();
-        for file in ["go.mod", "go.sum"] {
-            let path = self.folder().join(file);
-            hash.update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
+        let unreadable = || format!("failed to read {}", self.folder().display());
+        let entries: Result<Vec<_>, _> = fs::read_dir(self.folder()).with_context(unreadable)?.collect();
+        let mut files: Vec<_> = entries
+            .with_context(unreadable)?
+            .iter()
+            .map(fs::DirEntry::path)
+            .collect();
+        files.sort();
+        for file in files {
+            hash.update(fs::read(&file).with_context(unreadable)?);
         }
         hash.update(go);
         hash.update(self.linker_flags());
@@ -132,6 +142,13 @@ impl Tools {
             .get(&tool)
             .map(PathBuf::as_path)
             .with_context(|| format!("{} was not built", tool.program()))
+    }
+}
+
+impl Tools {
+    /// The folders that hold them.
+    pub(crate) fn folders(&self) -> BTreeSet<&Path> {
+        self.0.values().filter_map(|path| path.parent()).collect()
     }
 }
 
