@@ -284,3 +284,6 @@ fn missing(spec: &StartupAppSpec, observed: &Observed) -> Option<Fault<Reason>> 
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ fn parse(request: &str, app: &ValidApp) -> Result<(String, Timestamp), Fault<Rea
     }
     Ok((cron.to_owned(), at))
 }
+
+#[cfg(test)]
+mod tests;

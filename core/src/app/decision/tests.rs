@@ -1,0 +1,113 @@
+use serde_json::Value;
+
+use super::*;
+use crate::app::observed::ContentDigest;
+use crate::app::testing::World;
+
+fn template<'a>(world: &'a World, process: &str) -> &'a Value {
+    &world.deployments[&format!("brigade-{process}")]["spec"]["template"]
+}
+
+fn mark<'a>(world: &'a World, process: &str, key: &str) -> Option<&'a str> {
+    template(world, process)["metadata"]["annotations"][key].as_str()
+}
+
+fn digest(whole: &str, keys: &[(&str, &str)]) -> Content {
+    let keys = keys
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    Content::Present(ContentDigest {
+        whole: whole.into(),
+        keys,
+    })
+}
+
+#[test]
+fn a_restart_rolls_every_process_once_and_stays_done_when_the_annotation_goes() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1', processes: [{name: web}, {name: worker}]}");
+    world.annotate(labels::RESTARTED_AT, "2026-11-22T10:00:00Z");
+    world.settle();
+    for process in ["web", "worker"] {
+        assert_eq!(
+            mark(&world, process, labels::RESTARTED_AT),
+            Some("2026-11-22T10:00:00Z")
+        );
+    }
+    world.app.metadata.annotations = None;
+    world.settle();
+    assert_eq!(mark(&world, "web", labels::RESTARTED_AT), Some("2026-11-22T10:00:00Z"));
+    world.annotate(labels::RESTARTED_AT, "2026-11-22T09:00:00Z");
+    world.settle();
+    assert_eq!(
+        mark(&world, "web", labels::RESTARTED_AT),
+        Some("2026-11-22T10:00:00Z"),
+        "an older time rolls nothing"
+    );
+}
+
+#[test]
+fn a_changed_secret_rolls_only_the_processes_that_use_it() {
+    let spec = "{image: 'ghcr.io/b/s:1', processes: [{name: web}, {name: worker}], volumes: [{name: v, process: worker, mountPath: /v, secretRef: {name: certs}}]}";
+    let mut world = World::new(spec);
+    world.contents.insert(ContentRef::secret("certs"), digest("one", &[]));
+    world.settle();
+    let before = mark(&world, "worker", labels::CONTENT).unwrap().to_owned();
+    assert_eq!(mark(&world, "web", labels::CONTENT), None);
+    world.contents.insert(ContentRef::secret("certs"), digest("two", &[]));
+    world.settle();
+    assert_ne!(mark(&world, "worker", labels::CONTENT), Some(before.as_str()));
+    assert_eq!(mark(&world, "web", labels::CONTENT), None);
+}
+
+#[test]
+fn a_key_that_nobody_uses_rolls_nothing() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1', secretEnv: {URL: {name: db, key: url}}}");
+    world
+        .contents
+        .insert(ContentRef::secret("db"), digest("one", &[("url", "u"), ("other", "o")]));
+    world.settle();
+    let before = mark(&world, "web", labels::CONTENT).unwrap().to_owned();
+    world
+        .contents
+        .insert(ContentRef::secret("db"), digest("two", &[("url", "u"), ("other", "p")]));
+    world.settle();
+    assert_eq!(mark(&world, "web", labels::CONTENT), Some(before.as_str()));
+}
+
+#[test]
+fn a_secret_that_vanishes_rolls_nothing_and_holds_what_is_there() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1', envFrom: [{secretRef: {name: db}}]}");
+    world.contents.insert(ContentRef::secret("db"), digest("one", &[]));
+    world.settle();
+    let before = world.deployments.clone();
+    world.contents.insert(ContentRef::secret("db"), Content::Missing);
+    world.settle();
+    assert!(matches!(world.plan().hold, Some(Hold::Missing(_))));
+    assert_eq!(world.deployments, before);
+}
+
+#[test]
+fn a_restart_time_that_cannot_be_read_names_the_annotation() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
+    world.annotate(labels::RESTARTED_AT, "now");
+    let Decision::Refused(faults) = world.decide() else {
+        panic!("taken")
+    };
+    assert_eq!(
+        faults[0].field.as_deref(),
+        Some("metadata.annotations[tremplin.dev/restarted-at]")
+    );
+}
+
+#[test]
+fn every_secret_and_config_map_that_a_spec_names_is_asked_for_once() {
+    let app = crate::app::testing::app(
+        "{secretEnv: {A: {name: s1, key: k}, B: {name: s1, key: l}}, envFrom: [{configMapRef: {name: c1}}], volumes: [{name: v, mountPath: /v, secretRef: {name: s2}}]}",
+    );
+    let named: Vec<_> = content_refs(&app.spec)
+        .into_iter()
+        .map(|content| content.name)
+        .collect();
+    assert_eq!(named, ["c1", "s1", "s2"]);
+}

@@ -1,0 +1,85 @@
+use crate::app::testing::World;
+use crate::app::{Decision, Reason, Step};
+use crate::labels::RUN_CRON;
+
+const SPEC: &str = "{image: 'ghcr.io/brigade/site:one', crons: [{name: mails, schedule: '@daily', command: [send]}]}";
+
+fn asked(request: &str) -> World {
+    let mut world = World::new(SPEC);
+    world.settle();
+    world.annotate(RUN_CRON, request);
+    world
+}
+
+#[test]
+fn a_request_runs_once_with_the_crons_command() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
+    world.settle();
+    let name = world.running().remove(0);
+    assert_eq!(
+        world.jobs[&name]["spec"]["template"]["spec"]["containers"][0]["command"][0],
+        "send"
+    );
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+}
+
+#[test]
+fn a_lost_job_is_not_run_again() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
+    world.settle();
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+}
+
+#[test]
+fn a_job_that_was_made_and_not_recorded_is_found_again() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
+    assert!(matches!(world.round(), Step::CreateJob(_)));
+    assert!(world.running().is_empty());
+    assert!(matches!(world.round(), Step::ResumeJob { .. }));
+    assert_eq!(world.running().len(), 1);
+}
+
+#[test]
+fn a_newer_request_runs_too() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
+    world.settle();
+    world.annotate(RUN_CRON, "mails@2026-11-22T11:00:00Z");
+    world.settle();
+    assert_eq!(world.created.len(), 2);
+}
+
+#[test]
+fn a_request_taken_back_leaves_its_mark_so_that_it_never_runs_again() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
+    world.settle();
+    world.app.metadata.annotations = None;
+    world.settle();
+    world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+}
+
+#[test]
+fn a_request_older_than_the_cron_job_was_for_its_predecessor() {
+    let mut world = asked("mails@2026-11-22T08:00:00Z");
+    world.settle();
+    assert!(world.created.is_empty());
+}
+
+#[test]
+fn a_request_that_cannot_be_read_names_the_annotation() {
+    for request in ["mails", "mails@noon", "nobody@2026-11-22T10:00:00Z"] {
+        let Decision::Refused(faults) = asked(request).decide() else {
+            panic!("{request}")
+        };
+        assert_eq!(faults[0].reason, Reason::InvalidSpec);
+        assert_eq!(
+            faults[0].field.as_deref(),
+            Some("metadata.annotations[tremplin.dev/run-cron]")
+        );
+    }
+}
