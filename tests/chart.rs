@@ -316,10 +316,7 @@ async fn a_digest_wins_over_a_tag() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(
-        image,
-        format!("quay.io/tools/tremplin@sha256:{}", "0".repeat(64))
-    );
+    assert_eq!(image, format!("quay.io/tools/tremplin@sha256:{}", "0".repeat(64)));
 }
 
 #[tokio::test]
