@@ -1,9 +1,11 @@
 //! The local cluster's command line: one file per theme in `cli/`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
+use tremplin_e2e::ingress;
 use tremplin_e2e::tools::{self, Tool};
 
 mod cli {
@@ -32,6 +34,19 @@ enum Command {
     Up(cli::cluster::Wanted),
     /// Take a cluster down and remove all that is left of it
     Down(cli::cluster::Named),
+    /// Give a cluster's node the image of an archive: nothing is pulled there
+    Import {
+        #[command(flatten)]
+        cluster: cli::cluster::Named,
+        /// Its archive, as `image` or `docker save` writes it
+        archive: PathBuf,
+    },
+    /// Lead requests into a cluster by its Ingress objects, in the foreground
+    #[command(hide = true)]
+    Ingress {
+        /// The cluster's folder
+        folder: PathBuf,
+    },
     /// Say what runs of every cluster
     Status,
     /// Print the path of a cluster's kubeconfig file
@@ -55,6 +70,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Image(arguments) => cli::image::build(&arguments).await,
         Command::Up(wanted) => cli::cluster::up(&wanted).await,
         Command::Down(named) => cli::cluster::down(&named).await,
+        Command::Import { cluster, archive } => cli::cluster::import(&cluster, &archive).await,
+        Command::Ingress { folder } => ingress::serve_cluster(&folder).await,
         Command::Status => cli::cluster::status().await,
         Command::Kubeconfig(named) => cli::cluster::kubeconfig(&named),
     }

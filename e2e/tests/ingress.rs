@@ -5,7 +5,6 @@
     reason = "a test may panic, and so may its helpers"
 )]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,15 +16,16 @@ use kube::api::{Api, DeleteParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tremplin_e2e::http::{self, Answer};
-use tremplin_e2e::{ControlPlane, ControlPlaneOptions, ingress};
+use tremplin_e2e::ingress::{self, DataPath};
+use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A control plane of its own: the data path serves the Ingresses of all namespaces.
 struct Served {
+    // Before the plane: it ends first.
+    path: DataPath,
     plane: ControlPlane,
-    listen: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
 }
 
 impl Served {
@@ -35,23 +35,8 @@ impl Served {
         for ingress in first {
             ingresses.create(&PostParams::default(), ingress).await.unwrap();
         }
-        let folder = plane.folder().join("ingress");
-        let task = tokio::spawn({
-            let (client, folder) = (plane.client().unwrap(), folder.clone());
-            async move { panic!("{:#}", ingress::serve(client, &folder).await.unwrap_err()) }
-        });
-        let deadline = Instant::now() + DEADLINE;
-        let listen = loop {
-            if let Some(listen) = ingress::address(&folder) {
-                break listen;
-            }
-            assert!(
-                !task.is_finished() && Instant::now() < deadline,
-                "the data path does not start"
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        Self { plane, listen, task }
+        let path = DataPath::start(plane.folder()).await.unwrap();
+        Self { path, plane }
     }
 
     fn client(&self) -> Client {
@@ -62,20 +47,13 @@ impl Served {
     async fn answers(&self, host: &str, path: &str, wanted: impl Fn(&Answer) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let answer = http::get(self.listen, host, path).await;
+            let answer = http::get(self.path.address(), host, path).await;
             if answer.as_ref().is_ok_and(&wanted) {
                 return;
             }
-            assert!(!self.task.is_finished(), "the data path ended");
             assert!(Instant::now() < deadline, "{host}{path} still answers {answer:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -136,7 +114,7 @@ async fn rules_follow_the_ingresses_and_services_and_the_address_is_told_in_the_
         .load_balancer
         .unwrap();
     let address = serde_json::to_value(status.ingress.unwrap()).unwrap();
-    let port = json!({"port": served.listen.port(), "protocol": "TCP"});
+    let port = json!({"port": served.path.address().port(), "protocol": "TCP"});
     assert_eq!(address, json!([{"ip": "127.0.0.1", "ports": [port]}]));
 
     ingresses
@@ -156,7 +134,7 @@ async fn no_request_fails_while_the_rules_change() {
         .answers("steady.localhost", "/", |answer| answer.status == 503)
         .await;
 
-    let (stop, listen) = (Arc::new(AtomicBool::new(false)), served.listen);
+    let (stop, listen) = (Arc::new(AtomicBool::new(false)), served.path.address());
     let asking = tokio::spawn({
         let stop = stop.clone();
         async move {

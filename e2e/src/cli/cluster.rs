@@ -1,9 +1,11 @@
 //! Clusters with a name.
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 use tremplin_e2e::state::Folder;
-use tremplin_e2e::{Cluster, Profile};
+use tremplin_e2e::{Cluster, Profile, ingress};
 
 /// A cluster by its name.
 #[derive(Args)]
@@ -26,6 +28,14 @@ pub(crate) struct Wanted {
 pub(crate) async fn up(wanted: &Wanted) -> Result<()> {
     let name = &wanted.cluster.name;
     let cluster = Cluster::up(name, wanted.profile).await?;
+    if wanted.profile == Profile::Node {
+        let address = ingress::up(cluster.folder()).await?;
+        eprintln!(
+            "Ingresses of the class {} answer on http://NAME.localhost:{}",
+            ingress::CLASS,
+            address.port()
+        );
+    }
     eprintln!("the cluster {name} runs; take it down with: down --name {name}");
     println!("export KUBECONFIG={}", cluster.kubeconfig().display());
     Ok(())
@@ -39,6 +49,10 @@ pub(crate) async fn down(Named { name }: &Named) -> Result<()> {
     };
     eprintln!("the cluster {name} {what}");
     Ok(())
+}
+
+pub(crate) async fn import(Named { name }: &Named, archive: &Path) -> Result<()> {
+    Cluster::open(name)?.import_image(archive).await
 }
 
 pub(crate) fn kubeconfig(Named { name }: &Named) -> Result<()> {
