@@ -43,6 +43,16 @@ pub struct Plan {
     pub step: Step,
     /// Where the release of the version as written stands.
     pub release: ReleaseState,
+    /// Whether Deployments are to roll for no other reason than a new operator or platform file: such rolls go at a
+    /// bounded rate, see [`Plan::wait_for_turn`].
+    pub upgrade: bool,
+}
+
+impl Plan {
+    /// Leaves Deployments and CronJobs as they are this round: other apps roll first.
+    pub fn wait_for_turn(&mut self) {
+        self.hold.get_or_insert(Hold::Turn);
+    }
 }
 
 /// Why Deployments and CronJobs are left as they are.
@@ -52,6 +62,8 @@ pub enum Hold {
     FirstRelease,
     /// Something that the app names is missing.
     Missing(Fault<Reason>),
+    /// A new operator or platform file renders them otherwise, and other apps roll first.
+    Turn,
 }
 
 /// The one thing to do after everything is applied.
@@ -147,7 +159,17 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         .as_ref()
         .map(|record| render::release_record(&valid, platform, record));
     let step = step(&valid, &base, platform, &decision.step, run_step);
+    let upgrade = desired.deployments.iter().any(|desired| {
+        let process = desired
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(labels::PROCESS));
+        let live = process.and_then(|process| observed.deployment(process));
+        live.is_some_and(|live| render::is_upgrade(desired, live))
+    });
     Ok(Plan {
+        upgrade,
         app: valid,
         desired,
         hold,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::image::Image;
 use super::schedule::Schedule;
 use crate::api::startup_app::{ConcurrencyPolicy, Environment, SecretKeyRef, Tier};
+use crate::live::Digest;
 use crate::platform::Exposure;
 use crate::quantity::Quantity;
 
@@ -106,6 +107,8 @@ pub struct ValidProcess {
     pub health: Health,
     /// How long it may take to start, in seconds.
     pub start_seconds: i32,
+    /// The hash of everything in the spec that its pods are made from.
+    pub written: Digest,
 }
 
 /// How to tell that a process is up.

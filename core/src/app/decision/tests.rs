@@ -111,3 +111,53 @@ fn every_secret_and_config_map_that_a_spec_names_is_asked_for_once() {
         .collect();
     assert_eq!(named, ["c1", "s1", "s2"]);
 }
+
+/// The same app under a platform file that renders its pods otherwise.
+fn new_platform(world: &mut World) {
+    let file = "{domains: [{domain: localhost, hostTemplate: '{app}.{domain}'}], exposures: [{name: public, default: true, scheme: http, type: Ingress}], \
+                sizes: {M: {cpu: '1', memory: 2Gi, default: true}}, security: {type: OpenShift}}";
+    world.platform = Platform::parse(file).unwrap();
+}
+
+#[test]
+fn only_a_change_that_the_team_did_not_make_waits_for_its_turn() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
+    world.settle();
+    assert!(!world.plan().upgrade, "at rest");
+
+    world.commit("{image: 'ghcr.io/b/s:2'}");
+    assert!(!world.plan().upgrade, "a new image");
+    world.settle();
+    world.annotate(labels::RESTARTED_AT, "2026-11-22T10:00:00Z");
+    assert!(!world.plan().upgrade, "a restart");
+    world.settle();
+
+    new_platform(&mut world);
+    let mut plan = world.plan();
+    assert!(plan.upgrade);
+    plan.wait_for_turn();
+    let before = world.deployments.clone();
+    world.apply(&plan);
+    assert_eq!(world.deployments, before);
+    world.settle();
+    assert_ne!(world.deployments, before);
+    assert!(!world.plan().upgrade);
+}
+
+#[test]
+fn a_commit_that_comes_with_a_new_platform_does_not_wait() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
+    world.settle();
+    new_platform(&mut world);
+    world.commit("{image: 'ghcr.io/b/s:2'}");
+    assert!(!world.plan().upgrade);
+}
+
+#[test]
+fn drift_does_not_wait() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
+    world.settle();
+    let live = world.deployments.get_mut("brigade-web").unwrap();
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/b/s:hacked".into();
+    assert!(!world.plan().upgrade);
+}

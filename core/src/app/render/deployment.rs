@@ -11,9 +11,12 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use serde_json::json;
+
 use super::{Frame, Marks, Part, pod};
 use crate::app::valid::{Health, ValidProcess};
 use crate::labels;
+use crate::live::{Digest, Live};
 
 /// How long a stopping instance still answers while proxies learn that it goes, in seconds.
 const DRAIN_SECONDS: i64 = 10;
@@ -26,7 +29,8 @@ pub fn deployment(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> De
     let part = part(process);
     let many = process.replicas > 1;
     let mut metadata = frame.metadata(frame.child_name(&process.name), part);
-    metadata.annotations = Some(annotations(frame, process, marks)).filter(|annotations| !annotations.is_empty());
+    let template = template(frame, process, marks);
+    metadata.annotations = Some(annotations(frame, process, marks, &template));
     Deployment {
         metadata,
         spec: DeploymentSpec {
@@ -46,7 +50,7 @@ pub fn deployment(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> De
             }),
             revision_history_limit: Some(5),
             progress_deadline_seconds: Some(120 + 3 * process.start_seconds),
-            template: template(frame, process, marks),
+            template,
             ..DeploymentSpec::default()
         },
         status: None,
@@ -76,23 +80,46 @@ pub fn part(process: &ValidProcess) -> Part<'_> {
     }
 }
 
-/// Links for people stand on the main Deployment, where Argo CD shows them; the release key on every one.
-fn annotations(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> BTreeMap<String, String> {
+/// Links for people stand on the main Deployment, where Argo CD shows them; what the template was made from on each.
+fn annotations(
+    frame: Frame<'_>,
+    process: &ValidProcess,
+    marks: &Marks,
+    template: &PodTemplateSpec,
+) -> BTreeMap<String, String> {
     let main = frame.app.main().is_some_and(|main| main.name == process.name);
-    let links = frame
-        .app
-        .links
-        .iter()
-        .filter(|_| main)
-        .map(|(name, url)| (format!("link.argocd.argoproj.io/{name}"), url.clone()));
+    let links = frame.app.links.iter().filter(|_| main);
+    let links = links.map(|(name, url)| (format!("link.argocd.argoproj.io/{name}"), url.clone()));
+    let release = marks.release_key.clone();
+    let made_from = format!("{}/{}", process.written.short(), Digest::of(&json!(template)).short());
     links
-        .chain(
-            marks
-                .release_key
-                .clone()
-                .map(|key| (labels::RELEASE_KEY.to_owned(), key)),
-        )
+        .chain(release.map(|key| (labels::RELEASE_KEY.to_owned(), key)))
+        .chain([(labels::TEMPLATE.to_owned(), made_from)])
         .collect()
+}
+
+/// Whether a template differs from the live one although the team changed nothing that it is made from: a new operator
+/// or platform file renders it otherwise. Rolling every app at once for that would be an outage of its own.
+pub fn is_upgrade(desired: &Deployment, live: &Live<Deployment>) -> bool {
+    let annotation = |key: &str| desired.metadata.annotations.as_ref()?.get(key).map(String::as_str);
+    let (written, template) = halves(annotation(labels::TEMPLATE));
+    let (live_written, live_template) = halves(live.annotation(labels::TEMPLATE));
+    let new = desired
+        .spec
+        .template
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.annotations.as_ref());
+    let asked = [labels::RESTARTED_AT, labels::CONTENT]
+        .iter()
+        .any(|key| new.and_then(|new| new.get(*key)) != live.facts.template.get(*key));
+    let released = annotation(labels::RELEASE_KEY) != live.annotation(labels::RELEASE_KEY);
+    template != live_template && written == live_written && !asked && !released
+}
+
+/// What was written, and what was rendered from it, of [`labels::TEMPLATE`].
+fn halves(made_from: Option<&str>) -> (&str, &str) {
+    made_from.and_then(|text| text.split_once('/')).unwrap_or_default()
 }
 
 fn template(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> PodTemplateSpec {

@@ -1,11 +1,14 @@
 //! Processes and their volumes.
 
+use serde_json::json;
+
 use super::{Faults, invalid, repeated};
 use crate::api::startup_app::{Environment, Process, Resources, StartupAppSpec, Tier, Volume};
 use crate::app::image::Image;
 use crate::app::reasons::Reason;
 use crate::app::valid::{ContentRef, Demand, Health, Program, ValidProcess, ValidVolume, VolumeSource};
 use crate::fault::Fault;
+use crate::live::Digest;
 use crate::platform::Platform;
 use crate::quantity::Quantity;
 
@@ -121,7 +124,25 @@ fn one(
             _ => Health::Running,
         },
         start_seconds: health.start_seconds.unwrap_or(START_SECONDS),
+        written: written(process, spec),
     })
+}
+
+/// What a team wrote that this process's pods are made from.
+fn written(process: &Process, spec: &StartupAppSpec) -> Digest {
+    let seen = |volume: &&Volume| volume.process.as_ref().is_none_or(|name| *name == process.name);
+    let volumes: Vec<_> = spec.volumes.iter().filter(seen).collect();
+    Digest::of(&json!({
+        "process": process,
+        "image": spec.image,
+        "environment": spec.environment,
+        "env": spec.env,
+        "secretEnv": spec.secret_env,
+        "envFrom": spec.env_from,
+        "volumes": volumes,
+        "writableRoot": spec.writable_root,
+        "criticality": spec.criticality,
+    }))
 }
 
 /// Process and cron names: a letter, then letters, digits and hyphens, at most 20.
