@@ -1,6 +1,6 @@
 //! One round: from what is written and what is observed to what to apply, and the one thing to do next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use crate::api::startup_app::{ObjectRef, StartupApp, StartupAppSpec};
 use crate::fault::Fault;
 use crate::labels;
 use crate::platform::Platform;
+use crate::policy::{self, Finding};
 
 /// The verdict of one round.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Plan {
     /// Whether Deployments are to roll for no other reason than a new operator or platform file: such rolls go at a
     /// bounded rate, see [`Plan::wait_for_turn`].
     pub upgrade: bool,
+    /// The platform's rules that what is to be there breaks.
+    pub findings: Vec<Finding>,
 }
 
 impl Plan {
@@ -168,7 +171,9 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         let live = process.and_then(|process| observed.deployment(process));
         live.is_some_and(|live| render::is_upgrade(desired, live))
     });
+    let namespaces = BTreeMap::from([(valid.identity.namespace.clone(), observed.namespace.clone())]);
     Ok(Plan {
+        findings: policy::check(&desired.objects(), platform, &namespaces),
         upgrade,
         app: valid,
         desired,

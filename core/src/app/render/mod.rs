@@ -20,6 +20,8 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::observed::ContentDigest;
 use super::valid::{ContentRef, ValidApp};
@@ -65,6 +67,36 @@ pub struct DesiredApp {
     pub cron_jobs: Vec<CronJob>,
     /// The public names.
     pub ingress: Option<Ingress>,
+}
+
+impl DesiredApp {
+    /// The children as JSON, in the order of application, without the release record: what `tremplin render` prints and
+    /// the platform's rules are checked on.
+    pub fn objects(&self) -> Vec<Value> {
+        let Self {
+            service_account,
+            // The release machine's memory is not for people.
+            release_record: _,
+            services,
+            disruption_budgets,
+            deployments,
+            cron_jobs,
+            ingress,
+        } = self;
+        let mut objects = Vec::new();
+        add(&mut objects, [service_account]);
+        add(&mut objects, services);
+        add(&mut objects, disruption_budgets);
+        add(&mut objects, deployments);
+        add(&mut objects, cron_jobs);
+        add(&mut objects, ingress);
+        objects
+    }
+}
+
+/// An object of our own making is always JSON: none is lost here.
+fn add<'a, T: Serialize + 'a>(objects: &mut Vec<Value>, more: impl IntoIterator<Item = &'a T>) {
+    objects.extend(more.into_iter().filter_map(|object| serde_json::to_value(object).ok()));
 }
 
 /// Renders every child.

@@ -8,11 +8,14 @@ use crate::app::reasons::Reason;
 use crate::app::release::ReleaseState;
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
 use crate::fault::{Class, Fault};
+use crate::policy::Finding;
 
 /// Is there a version that is released, for apps with a release.
 const RELEASED: &str = "Released";
 /// Does every process have an instance that can serve.
 const AVAILABLE: &str = "Available";
+/// Do all objects keep the platform's rules.
+const POLICY_COMPLIANT: &str = "PolicyCompliant";
 /// Does the quota have room.
 const QUOTA_FITS: &str = "QuotaFits";
 /// Was the environment guessed. Present only while true.
@@ -186,6 +189,7 @@ impl Summary {
 pub fn write_questions(conditions: &mut Conditions<'_>, decision: &Decision, health: &[ProcessHealth]) {
     if let Decision::Go(plan) = decision {
         write_released(conditions, &plan.release);
+        write_compliant(conditions, &plan.findings);
     }
     let idle: Vec<_> = health
         .iter()
@@ -218,6 +222,26 @@ pub fn write_questions(conditions: &mut Conditions<'_>, decision: &Decision, hea
             &refused.message,
         );
     }
+}
+
+fn write_compliant(conditions: &mut Conditions<'_>, findings: &[Finding]) {
+    let Some(worst) = findings.iter().rev().max_by_key(|finding| finding.severity) else {
+        let message = "every object keeps the platform's rules";
+        return conditions.set(POLICY_COMPLIANT, State::True, Reason::Compliant.as_str(), message);
+    };
+    let more = match findings.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more: `kubectl tremplin check`)"),
+    };
+    let Finding {
+        kind,
+        name,
+        field,
+        message,
+        ..
+    } = worst;
+    let message = format!("{kind} {name}, {field}: {message}: {}{more}", worst.fix());
+    conditions.set(POLICY_COMPLIANT, State::False, Reason::RulesBroken.as_str(), &message);
 }
 
 /// Tells that the environment was guessed.

@@ -8,6 +8,7 @@ use crate::app::valid::ContentRef;
 use crate::app::{Outcome, Reason, status};
 use crate::conditions::{find, is_true};
 use crate::fault::{Fault, Refusal};
+use crate::platform::Platform;
 
 const SIX_LINES: &str = "{image: 'ghcr.io/brigade/site:one'}";
 
@@ -362,4 +363,20 @@ fn a_release_that_cannot_start_is_told() {
     );
     assert_eq!(quota.reason, "QuotaExceeded");
     assert!(quota.message.contains("1 asked, 1 of 1 used"), "{}", quota.message);
+}
+
+#[test]
+fn what_the_platform_would_refuse_is_told_beside_with_its_fix() {
+    let mut world = running();
+    assert!(is_true(&world.status().conditions, "PolicyCompliant"));
+    world.platform = Platform::bundled("cpin-pax").unwrap();
+    world.commit("{image: 'elsewhere.example.org/brigade/site:one', exposure: None}");
+    let status = world.status();
+    let told = find(&status.conditions, "PolicyCompliant").unwrap();
+    assert_eq!((told.status.as_str(), told.reason.as_str()), ("False", "RulesBroken"));
+    assert!(
+        told.message.contains("Deployment brigade-web") && told.message.contains("elsewhere.example.org"),
+        "{}",
+        told.message
+    );
 }
