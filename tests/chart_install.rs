@@ -7,35 +7,20 @@
 
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "chart/install.rs"]
+mod install;
 
-use std::time::{Duration, Instant};
-
-use helm::{chart, helm, of_kind, template};
+use helm::{chart, of_kind, template};
+use install::{eventually, install, object, run_helm, startup_apps};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use kube::core::{DynamicObject, GroupVersionKind};
-use kube::discovery::ApiResource;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use kube::core::DynamicObject;
+use serde_json::json;
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
-
-const DEADLINE: Duration = Duration::from_mins(1);
-
-fn object<K: DeserializeOwned>(value: Value) -> K {
-    serde_json::from_value(value).unwrap()
-}
-
-async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
-    let deadline = Instant::now() + DEADLINE;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// A control plane of its own: the charts' objects are the cluster's, and one test removes them.
 async fn cluster() -> ControlPlane {
@@ -44,40 +29,6 @@ async fn cluster() -> ControlPlane {
         ..Default::default()
     };
     ControlPlane::start(options).await.unwrap()
-}
-
-async fn run_helm(plane: &ControlPlane, arguments: &[&str]) {
-    let kubeconfig = plane.kubeconfig();
-    let mut all = vec!["--kubeconfig", kubeconfig.to_str().unwrap(), "--namespace", "operators"];
-    all.extend(arguments);
-    let answer = helm(&all).await;
-    assert!(answer.success, "helm {arguments:?}: {}", answer.stderr);
-}
-
-async fn install(plane: &ControlPlane) {
-    for name in ["tremplin-crds", "tremplin"] {
-        let folder = chart(name);
-        run_helm(
-            plane,
-            &[
-                "upgrade",
-                "--install",
-                name,
-                folder.to_str().unwrap(),
-                "--create-namespace",
-            ],
-        )
-        .await;
-    }
-}
-
-fn startup_apps(client: Client, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("tremplin.dev", "v1alpha1", "StartupApp");
-    Api::namespaced_with(
-        client,
-        namespace,
-        &ApiResource::from_gvk_with_plural(&kind, "startupapps"),
-    )
 }
 
 fn app(name: &str) -> DynamicObject {
@@ -249,7 +200,7 @@ async fn uninstalling_both_charts_keeps_the_apps() {
             })
     })
     .await;
-    let apps = startup_apps(client.clone(), &namespace);
+    let apps = startup_apps(&client, &namespace);
     let before = apps.create(&PostParams::default(), &app("shop")).await.unwrap();
 
     run_helm(&plane, &["uninstall", "tremplin"]).await;
