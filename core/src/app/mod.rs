@@ -10,6 +10,7 @@ mod health;
 pub mod hosts;
 mod image;
 mod mask;
+mod nulls;
 pub mod observed;
 pub mod reasons;
 mod release;

@@ -4,11 +4,14 @@ mod history;
 mod summary;
 mod tasks;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decision::{Decision, Hold, Plan};
 use super::health::{ProcessHealth, process_health, release_trouble};
+use super::nulls;
 use super::observed::Observed;
 use super::reasons::Reason;
 use super::valid::ValidApp;
@@ -48,7 +51,13 @@ pub fn status(
         .iter()
         .map(|(name, replicas)| process_health(name, *replicas, observed))
         .collect();
-    let summary = summarize(decision, outcome, &health, release_trouble(observed));
+    let mut summary = summarize(decision, outcome, &health, release_trouble(observed));
+    for path in nulls::dropped(app) {
+        let _ = write!(
+            summary.message,
+            "\n{path} has no value, so it does not count: fill it, or remove the key"
+        );
+    }
     summary.write(&mut conditions);
     summary::write_questions(&mut conditions, decision, &health);
     let mut status = StartupAppStatus {

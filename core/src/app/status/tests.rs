@@ -380,3 +380,16 @@ fn what_the_platform_would_refuse_is_told_beside_with_its_fix() {
         told.message
     );
 }
+
+#[test]
+fn a_key_without_a_value_is_told_though_the_api_server_drops_it() {
+    let mut world = running();
+    let written = r#"{"spec": {"image": "x", "release": null, "processes": [{"name": "web", "port": null}]}}"#;
+    world.annotate("kubectl.kubernetes.io/last-applied-configuration", written);
+    let message = world.status().conditions[0].message.clone();
+    assert!(
+        message.contains("spec.release has no value") && message.contains("spec.processes[0].port"),
+        "{message}"
+    );
+    assert_eq!(world.ready(), "True/Running");
+}
