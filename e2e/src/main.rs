@@ -10,6 +10,7 @@ use tremplin_e2e::tools::{self, Tool};
 
 mod cli {
     pub(crate) mod cluster;
+    pub(crate) mod environment;
     pub(crate) mod image;
 }
 
@@ -51,6 +52,8 @@ enum Command {
     Status,
     /// Print the path of a cluster's kubeconfig file
     Kubeconfig(cli::cluster::Named),
+    /// Make a namespace that looks like an environment of the platform, policies included
+    Environment(cli::environment::Arguments),
 }
 
 #[tokio::main]
@@ -74,6 +77,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Ingress { folder } => ingress::serve_cluster(&folder).await,
         Command::Status => cli::cluster::status().await,
         Command::Kubeconfig(named) => cli::cluster::kubeconfig(&named),
+        Command::Environment(arguments) => cli::environment::make(arguments).await,
     }
 }
 
