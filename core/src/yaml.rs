@@ -81,18 +81,23 @@ impl Document {
                 message,
             });
         }
-        serde_path_to_error::deserialize(&self.value).map_err(|error| {
-            let path = match error.path().to_string() {
-                root if root == "." => String::new(),
-                path => path,
-            };
-            YamlError {
-                location: self.locate(&path),
-                path,
-                message: error.inner().to_string(),
-            }
+        decode(&self.value).map_err(|(path, message)| YamlError {
+            location: self.locate(&path),
+            path,
+            message,
         })
     }
+}
+
+/// A value as a `T`; an error is the path of the field that `T` refuses, and why.
+pub fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = match error.path().to_string() {
+            root if root == "." => String::new(),
+            path => path,
+        };
+        (path, error.inner().to_string())
+    })
 }
 
 /// Reads every document of a stream; empty documents are left out.

@@ -4,6 +4,7 @@
 //! running half of what was asked. No field has a schema default (Argo CD would show a difference for ever); what an
 //! absent field means is decided in [`crate::app::validate`].
 
+pub mod conform;
 pub mod crd;
 mod schema;
 pub mod startup_app;

@@ -212,7 +212,7 @@ fn annotation<'a>(app: &'a StartupApp, key: &str) -> Option<&'a str> {
     app.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
-fn restarted_at(app: &StartupApp) -> Result<Option<Timestamp>, Fault<Reason>> {
+pub(super) fn restarted_at(app: &StartupApp) -> Result<Option<Timestamp>, Fault<Reason>> {
     annotation(app, labels::RESTARTED_AT)
         .map(|text| {
             text.parse::<Timestamp>().map_err(|_| {
