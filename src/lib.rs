@@ -1,6 +1,7 @@
 //! The program that does what `tremplin-core` decides.
 
 pub mod admin;
+pub mod cli;
 pub mod driver;
 pub mod leader;
 pub mod metrics;

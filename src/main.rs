@@ -1,3 +1,5 @@
 //! The `tremplin` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tremplin::cli::main()
+}

@@ -1,0 +1,311 @@
+//! Manifests from files, folders and the standard input, each with the place of every field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use serde_json::Value;
+use tremplin_core::api::{GROUP, StartupApp, conform};
+use tremplin_core::platform::{NamespaceContext, Platform};
+use tremplin_core::yaml::{self, Document, Location};
+
+use super::Io;
+use super::options::{Files, labels};
+
+/// One object of the input.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The file it stands in, as it was named; `<stdin>` for the standard input.
+    pub file: Rc<str>,
+    /// The object.
+    pub value: Value,
+    document: Rc<Document>,
+    /// Where in the document it stands: empty, or an item of a `List`.
+    prefix: String,
+}
+
+/// What is wrong in a file, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file.
+    pub file: Rc<str>,
+    /// The place in it.
+    pub location: Location,
+    /// The field's path; empty for the document.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file, self.location)?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Manifest {
+    /// The text at a JSON pointer; empty when there is none.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Where the field at `path` stands in the file.
+    pub fn locate(&self, path: &str) -> Location {
+        match (self.prefix.as_str(), path) {
+            ("", path) => self.document.locate(path),
+            (prefix, "") => self.document.locate(prefix),
+            (prefix, path) => self.document.locate(&format!("{prefix}.{path}")),
+        }
+    }
+
+    /// A fault at one of its fields.
+    pub fn fault(&self, path: &str, message: impl Into<String>) -> Fault {
+        Fault {
+            file: self.file.clone(),
+            location: self.locate(path),
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Whether it is a `StartupApp`, of whatever version.
+    pub fn is_app(&self) -> bool {
+        self.text("/kind") == "StartupApp" && self.text("/apiVersion").starts_with(GROUP)
+    }
+}
+
+/// Everything that was read.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// Every object, in the order of the files.
+    pub manifests: Vec<Manifest>,
+    /// Files that could not be read as YAML.
+    pub faults: Vec<Fault>,
+}
+
+/// Reads what `-f` names. A text that is no YAML is a fault; a file that cannot be opened an error.
+pub fn read(files: &Files, io: &mut Io<'_>) -> anyhow::Result<Input> {
+    let mut input = Input::default();
+    for path in &files.sources {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            io.input
+                .read_to_string(&mut text)
+                .context("failed to read the standard input")?;
+            input.add("<stdin>", &text, true);
+        } else if path.is_dir() {
+            for file in files_below(path)? {
+                input.add(&file.to_string_lossy(), &read_file(&file)?, false);
+            }
+        } else {
+            input.add(&path.to_string_lossy(), &read_file(path)?, true);
+        }
+    }
+    if let Some(namespace) = &files.namespace {
+        input.assume(namespace)?;
+    }
+    Ok(input)
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
+}
+
+/// The manifests below a folder, in the order of their paths; what is hidden (`.git`) is left out.
+fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("failed to read {}", folder.display()))? {
+            let path = entry?.path();
+            let hidden = path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
+            let manifest = path
+                .extension()
+                .is_some_and(|kind| kind == "yaml" || kind == "yml" || kind == "json");
+            if hidden {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else if manifest {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Input {
+    /// `named`: the file was asked for by its name, so that it must hold objects; in a folder other files may lie.
+    fn add(&mut self, file: &str, text: &str, named: bool) {
+        let file: Rc<str> = file.into();
+        let documents = match yaml::parse(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                let yaml::YamlError {
+                    location,
+                    path,
+                    message,
+                } = error;
+                self.faults.push(Fault {
+                    file,
+                    location,
+                    path,
+                    message,
+                });
+                return;
+            }
+        };
+        for document in documents {
+            let document = Rc::new(document);
+            let whole = Manifest {
+                file: file.clone(),
+                value: document.value.clone(),
+                document,
+                prefix: String::new(),
+            };
+            if whole.text("/kind").is_empty() || whole.text("/apiVersion").is_empty() {
+                if named {
+                    self.faults
+                        .push(whole.fault("", "not a Kubernetes object: apiVersion or kind is missing"));
+                }
+            } else if whole.text("/kind").ends_with("List")
+                && whole.value.pointer("/items").is_some_and(Value::is_array)
+            {
+                self.manifests.extend(items(&whole));
+            } else {
+                self.manifests.push(whole);
+            }
+        }
+    }
+
+    /// Gives every object without a namespace this one, as `kubectl -n` does.
+    fn assume(&mut self, namespace: &str) -> anyhow::Result<()> {
+        for manifest in &mut self.manifests {
+            let written = manifest.text("/metadata/namespace").to_owned();
+            if !written.is_empty() && written != namespace {
+                let fault = manifest.fault("metadata.namespace", format!("is {written}, but -n says {namespace}"));
+                bail!("{fault}");
+            }
+            if manifest.text("/kind") != "Namespace"
+                && let Some(Value::Object(metadata)) = manifest.value.pointer_mut("/metadata")
+            {
+                metadata.insert("namespace".into(), namespace.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The apps, and what is wrong with those that cannot be read.
+    pub fn apps(&self) -> (Vec<(&Manifest, StartupApp)>, Vec<Fault>) {
+        let mut apps = Vec::new();
+        let mut faults = Vec::new();
+        let mut seen = BTreeMap::new();
+        for manifest in self.manifests.iter().filter(|manifest| manifest.is_app()) {
+            match app(manifest) {
+                Ok(app) => apps.push((manifest, app)),
+                Err(found) => faults.extend(found),
+            }
+            let identity = (manifest.text("/metadata/namespace"), manifest.text("/metadata/name"));
+            if let Some(first) = seen.insert(identity, manifest) {
+                let place = format!("{}:{}", first.file, first.locate("metadata.name"));
+                faults.push(manifest.fault("metadata.name", format!("the app {} is in {place} already", identity.1)));
+            }
+        }
+        (apps, faults)
+    }
+
+    /// The namespaces that objects are in, with what their labels tell. An object without a namespace is in `default`,
+    /// as for kubectl, and found under the empty name.
+    pub fn namespaces(&self, files: &Files, platform: &Platform) -> BTreeMap<String, NamespaceContext> {
+        let names: BTreeSet<&str> = self
+            .manifests
+            .iter()
+            .map(|manifest| manifest.text("/metadata/namespace"))
+            .collect();
+        let context = |name: &str| {
+            let real = if name.is_empty() { "default" } else { name };
+            let mut all = self.labels_of(real);
+            all.extend(labels(&files.namespace_labels));
+            // The API server sets this one on every namespace.
+            all.insert("kubernetes.io/metadata.name".into(), real.into());
+            platform.namespace(real, &all)
+        };
+        names.into_iter().map(|name| (name.to_owned(), context(name))).collect()
+    }
+
+    fn labels_of(&self, namespace: &str) -> BTreeMap<String, String> {
+        let written = self
+            .manifests
+            .iter()
+            .filter(|manifest| manifest.text("/kind") == "Namespace" && manifest.text("/metadata/name") == namespace)
+            .filter_map(|manifest| manifest.value.pointer("/metadata/labels")?.as_object());
+        written
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect()
+    }
+}
+
+fn items(list: &Manifest) -> Vec<Manifest> {
+    let items = list
+        .value
+        .pointer("/items")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    items
+        .enumerate()
+        .map(|(index, value)| Manifest {
+            file: list.file.clone(),
+            value: value.clone(),
+            document: list.document.clone(),
+            prefix: format!("items[{index}]"),
+        })
+        .collect()
+}
+
+/// Reads an app as strictly as the API server under `fieldValidation: Strict`, and an explicit null as an error: the API
+/// server would drop it without a word.
+fn app(manifest: &Manifest) -> Result<StartupApp, Vec<Fault>> {
+    let version = manifest.text("/apiVersion");
+    let expected = format!("{GROUP}/{}", tremplin_core::api::VERSION);
+    if version != expected {
+        return Err(vec![manifest.fault(
+            "apiVersion",
+            format!("is {version}, but this program knows {expected}"),
+        )]);
+    }
+    let breaches = conform::breaches("StartupApp", &manifest.value);
+    if !breaches.is_empty() {
+        return Err(breaches
+            .into_iter()
+            .map(|breach| manifest.fault(&breach.path, breach.message))
+            .collect());
+    }
+    let mut written = manifest.value.clone();
+    if let Value::Object(fields) = &mut written {
+        fields.remove("status");
+    }
+    yaml::decode(&written).map_err(|(path, message)| vec![manifest.fault(&path, message)])
+}
+
+/// An object as a YAML document, with a newline at its end.
+pub fn to_yaml(object: &impl Serialize) -> anyhow::Result<String> {
+    let mut text = serde_saphyr::to_string(object)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}

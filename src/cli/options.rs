@@ -1,0 +1,77 @@
+//! Options that several commands share.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tremplin_core::platform::{BUNDLED, Platform};
+
+/// The manifests to read.
+#[derive(Args, Debug)]
+pub struct Files {
+    /// A file, a folder (every .yaml, .yml and .json below it) or - for the standard input; may be given again
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-", required = true)]
+    pub sources: Vec<PathBuf>,
+
+    /// The namespace of objects that name none; an object that names another one is refused
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The namespace's labels, where no cluster is asked; a Namespace object among the manifests tells them too
+    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = label)]
+    pub namespace_labels: Vec<(String, String)>,
+}
+
+/// What the platform team decides.
+#[derive(Args, Debug)]
+pub struct PlatformChoice {
+    /// The platform file, or the name of a bundled profile: generic, cpin-pax, cpin-mi
+    #[arg(
+        long,
+        env = "TREMPLIN_PLATFORM",
+        default_value = "generic",
+        value_name = "FILE|PROFILE"
+    )]
+    pub platform: String,
+}
+
+impl PlatformChoice {
+    /// Reads the platform file or profile.
+    pub fn load(&self) -> anyhow::Result<Platform> {
+        if let Some(bundled) = Platform::bundled(&self.platform) {
+            return Ok(bundled);
+        }
+        let text = match fs::read_to_string(&self.platform) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let names = BUNDLED.map(|profile| profile.name).join(", ");
+                bail!(
+                    "there is no platform file {:?}, and no such profile: there are {names}",
+                    self.platform
+                )
+            }
+            Err(error) => return Err(error).with_context(|| format!("failed to read {}", self.platform)),
+        };
+        Platform::parse(&text).map_err(|error| {
+            let (line, column) = (error.location.line, error.location.column);
+            let field = if error.field.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", error.field)
+            };
+            anyhow::anyhow!("{}:{line}:{column}: {field}{}", self.platform, error.reason)
+        })
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// The labels given on the command line, as a map.
+pub fn labels(pairs: &[(String, String)]) -> BTreeMap<String, String> {
+    pairs.iter().cloned().collect()
+}
