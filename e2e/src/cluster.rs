@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -20,6 +20,9 @@ use crate::process::{self, Identity, Lifetime, Process};
 use crate::progress::Step;
 use crate::state::Folder;
 use crate::tools;
+
+/// How long a program that was started may take to be executed.
+const COMPLETE: Duration = Duration::from_secs(10);
 
 /// What a cluster can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -206,6 +209,22 @@ impl Cluster {
         self.programs().iter().all(|(_, process)| process.is_some()) && self.answers().await.is_ok()
     }
 
+    /// Waits until every program is under its own name: some are only just being executed.
+    async fn complete(&self) -> Result<()> {
+        let deadline = Instant::now() + COMPLETE;
+        loop {
+            let programs = self.programs();
+            let Some((missing, _)) = programs.iter().find(|(_, process)| process.is_none()) else {
+                return Ok(());
+            };
+            if Instant::now() > deadline {
+                let log = self.path.join(format!("{missing}.log"));
+                bail!("{missing} does not run; the end of its log:\n{}", process::tail(&log));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn answers(&self) -> Result<()> {
         let request = http::Request::get("/readyz")
             .body(Vec::new())
@@ -236,10 +255,12 @@ async fn turn(name: &str) -> Result<(Folder, fs::File)> {
 async fn launch(folder: Folder, profile: Profile, lifetime: Lifetime) -> Result<Cluster> {
     let path = folder.path().to_owned();
     fs::create_dir_all(&path).with_context(|| format!("failed to create {}", path.display()))?;
-    match profile {
-        Profile::ControlPlane => launch_control_plane(folder, path, lifetime).await,
-        Profile::Node => launch_node(folder, path, lifetime).await,
-    }
+    let cluster = match profile {
+        Profile::ControlPlane => launch_control_plane(folder, path, lifetime).await?,
+        Profile::Node => launch_node(folder, path, lifetime).await?,
+    };
+    cluster.complete().await?;
+    Ok(cluster)
 }
 
 async fn launch_control_plane(folder: Folder, path: PathBuf, lifetime: Lifetime) -> Result<Cluster> {

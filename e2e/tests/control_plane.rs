@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -10,7 +12,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
+use tremplin_e2e::{Cluster, ControlPlane, ControlPlaneOptions, Profile};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -132,5 +134,63 @@ async fn an_api_server_that_ends_early_says_why() {
     assert!(
         error.contains("kube-apiserver ended") && error.contains("no-such-flag"),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_named_one_is_safe_to_begin_and_end_twice_and_after_kill_nine() {
+    let name = format!("named-{}", std::process::id());
+    let cluster = Cluster::up(&name, Profile::ControlPlane).await.unwrap();
+    let first = cluster.programs();
+    Cluster::up(&name, Profile::ControlPlane).await.unwrap();
+    assert_eq!(cluster.programs(), first, "a second up leaves everything as it is");
+
+    for (_, process) in first {
+        process.unwrap().kill();
+    }
+    assert!(!cluster.is_well().await);
+    let cluster = Cluster::up(&name, Profile::ControlPlane).await.unwrap();
+    assert!(cluster.is_well().await);
+    let programs = cluster.programs();
+
+    assert!(Cluster::down(&name).await.unwrap());
+    assert!(!Cluster::down(&name).await.unwrap());
+    assert!(programs.into_iter().all(|(_, process)| !process.unwrap().is_alive()));
+    assert!(!cluster.folder().exists());
+}
+
+/// Not a test by itself: it is killed by the next one, in a process of its own.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn holder() {
+    let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    println!("folder: {}", plane.folder().display());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_test_that_is_killed_takes_its_control_plane_with_it() {
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "holder", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(holder.stdout.take().unwrap());
+    let folder = output
+        .lines()
+        .find_map(|line| Some(line.unwrap().split_once("folder: ")?.1.to_owned()));
+    let folder = folder.unwrap();
+    let running = || {
+        let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap().stdout;
+        String::from_utf8_lossy(&processes).contains(&folder)
+    };
+    assert!(running());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    eventually("its programs are gone", async || !running()).await;
+    drop(ControlPlane::start(ControlPlaneOptions::default()).await.unwrap());
+    assert!(
+        !std::path::Path::new(&folder).exists(),
+        "the next one removes what it left"
     );
 }

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
@@ -13,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tremplin_e2e::state::Folder;
 use tremplin_e2e::tools::{self, Tool};
 use tremplin_e2e::{Cluster, Profile, image};
 
@@ -211,4 +214,36 @@ async fn up_and_down_are_safe_twice_and_after_kill_nine_of_everything() {
     assert!(!Cluster::down(&name).await.unwrap());
     assert!(Cluster::open(&name).is_err());
     assert_eq!(traces(&name), before);
+}
+
+/// Not a test by itself: it is killed by the next one, in a process of its own.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn holder() {
+    let cluster = Cluster::start(Profile::Node).await.unwrap();
+    println!("folder: {}", cluster.folder().display());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_test_that_is_killed_takes_its_node_with_it() {
+    if !is_root() {
+        return;
+    }
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "holder", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(holder.stdout.take().unwrap());
+    let folder = output
+        .lines()
+        .find_map(|line| Some(line.unwrap().split_once("folder: ")?.1.to_owned()))
+        .unwrap();
+    assert!(!traces(&folder).processes.is_empty());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    eventually("its programs are gone", async || traces(&folder).processes.is_empty()).await;
+    drop(Folder::temporary().unwrap());
+    assert!(!Path::new(&folder).exists(), "the next run removes what it left");
 }

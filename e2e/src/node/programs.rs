@@ -110,7 +110,6 @@ conf_dir = "{networks}"
             "cgroupsPerQOS": false,
             "enforceNodeAllocatable": [],
             "failSwapOn": false,
-            "localStorageCapacityIsolation": false,
             "maxPods": 200,
             // The disk is the machine's: that it is rather full is no reason to stop pods.
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
