@@ -253,6 +253,9 @@ async fn turn(name: &str) -> Result<(Folder, fs::File)> {
 }
 
 async fn launch(folder: Folder, profile: Profile, lifetime: Lifetime) -> Result<Cluster> {
+    if profile == Profile::Node && !rustix::process::geteuid().is_root() {
+        bail!("a node needs root: run this as root, or use the profile control-plane, which runs no pods");
+    }
     let path = folder.path().to_owned();
     fs::create_dir_all(&path).with_context(|| format!("failed to create {}", path.display()))?;
     let cluster = match profile {
@@ -278,9 +281,6 @@ async fn launch_control_plane(folder: Folder, path: PathBuf, lifetime: Lifetime)
 }
 
 async fn launch_node(folder: Folder, path: PathBuf, lifetime: Lifetime) -> Result<Cluster> {
-    if !rustix::process::geteuid().is_root() {
-        bail!("a node needs root: run this as root, or use the profile control-plane, which runs no pods");
-    }
     node::ensure_packages().await?;
     let tools = tools::ensure(&node::tools()).await?;
     let (holder, init) = node::unshare(&path, &tools, lifetime).await?;

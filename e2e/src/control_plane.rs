@@ -136,7 +136,7 @@ impl ControlPlane {
                     *plane.running() = Running::default();
                     plane = Self::prepare(plane.options, plane.tools, plane.authority, plane.site).await?;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.context(format!("the control plane did not start (attempt {attempt})"))),
             }
         }
         Ok(plane)

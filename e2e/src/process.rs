@@ -69,9 +69,9 @@ impl Process {
         children.first().copied().unwrap_or(self.identity)
     }
 
-    /// Stops its clock (SIGSTOP): its connections stay open and nothing answers.
+    /// Stops its clock (SIGSTOP): when this returns, its connections are open and nothing answers.
     pub fn pause(&self) {
-        self.program().signal(Signal::STOP);
+        self.program().stop();
     }
 
     /// Lets it go on (SIGCONT).

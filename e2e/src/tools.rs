@@ -9,6 +9,7 @@
 //! and `kubectl`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -177,7 +178,7 @@ pub fn cache() -> Result<PathBuf> {
 pub async fn ensure(tools: &[Tool]) -> Result<Tools> {
     let mut ready = BTreeMap::new();
     for &tool in tools {
-        let path = match given(tool) {
+        let path = match given(tool, std::env::var_os("KUBEBUILDER_ASSETS").as_deref()) {
             Some(path) => path,
             None => built(tool).await?,
         };
@@ -187,11 +188,11 @@ pub async fn ensure(tools: &[Tool]) -> Result<Tools> {
 }
 
 /// The program that `KUBEBUILDER_ASSETS` gives, where that convention knows it.
-fn given(tool: Tool) -> Option<PathBuf> {
+fn given(tool: Tool, assets: Option<&OsStr>) -> Option<PathBuf> {
     if !matches!(tool, Tool::Etcd | Tool::KubeApiserver | Tool::Kubectl) {
         return None;
     }
-    let path = PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS")?).join(tool.program());
+    let path = Path::new(assets?).join(tool.program());
     path.is_file().then_some(path)
 }
 
@@ -293,6 +294,23 @@ mod tests {
             "another compiler, another folder"
         );
         assert_ne!(folder, Tool::Etcd.source().cache("go1.26.8").unwrap());
+    }
+
+    #[test]
+    fn assets_that_were_given_are_taken_where_they_are_and_the_convention_knows_them() {
+        let folder = crate::state::Folder::temporary().unwrap();
+        for program in ["etcd", "kubelet"] {
+            fs::write(folder.path().join(program), "").unwrap();
+        }
+        let assets = Some(folder.path().as_os_str());
+        assert_eq!(given(Tool::Etcd, assets), Some(folder.path().join("etcd")));
+        assert_eq!(given(Tool::Kubectl, assets), None, "it is not there");
+        assert_eq!(
+            given(Tool::Kubelet, assets),
+            None,
+            "the convention does not speak of it"
+        );
+        assert_eq!(given(Tool::Etcd, None), None);
     }
 
     #[test]

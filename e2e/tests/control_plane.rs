@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tremplin_e2e::state::Folder;
 use tremplin_e2e::{Cluster, ControlPlane, ControlPlaneOptions, Profile};
 
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -130,7 +132,7 @@ async fn an_api_server_that_ends_early_says_why() {
         api_server_args,
         ..Default::default()
     };
-    let error = ControlPlane::start(options).await.err().unwrap().to_string();
+    let error = format!("{:#}", ControlPlane::start(options).await.err().unwrap());
     assert!(
         error.contains("kube-apiserver ended") && error.contains("no-such-flag"),
         "{error}"
@@ -157,6 +159,22 @@ async fn a_named_one_is_safe_to_begin_and_end_twice_and_after_kill_nine() {
     assert!(!Cluster::down(&name).await.unwrap());
     assert!(programs.into_iter().all(|(_, process)| !process.unwrap().is_alive()));
     assert!(!cluster.folder().exists());
+}
+
+#[tokio::test]
+async fn a_port_that_another_program_took_first_is_tried_again_with_others() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The last word on the port is this argument's: so every attempt meets the same program.
+    let api_server_args = vec![format!("--secure-port={}", taken.local_addr().unwrap().port())];
+    let options = ControlPlaneOptions {
+        api_server_args,
+        ..Default::default()
+    };
+    let error = format!("{:#}", ControlPlane::start(options).await.err().unwrap());
+    assert!(
+        error.contains("attempt 3") && error.contains("address already in use"),
+        "{error}"
+    );
 }
 
 /// Not a test by itself: it is killed by the next one, in a process of its own.
@@ -188,7 +206,7 @@ async fn a_test_that_is_killed_takes_its_control_plane_with_it() {
     holder.kill().unwrap();
     holder.wait().unwrap();
     eventually("its programs are gone", async || !running()).await;
-    drop(ControlPlane::start(ControlPlaneOptions::default()).await.unwrap());
+    drop(Folder::temporary().unwrap());
     assert!(
         !std::path::Path::new(&folder).exists(),
         "the next one removes what it left"

@@ -68,7 +68,7 @@ pub(crate) async fn status() -> Result<()> {
     for name in names {
         match Cluster::open(&name) {
             Ok(cluster) => tell(&name, &cluster).await,
-            Err(error) => println!("{name}: not usable, take it down ({error:#})"),
+            Err(error) => println!("{name}: being started, or left by a start that failed: take it down ({error:#})"),
         }
     }
     Ok(())

@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::CLUSTER;
 
-/// How long a killed process may take to vanish.
-const VANISH: Duration = Duration::from_secs(10);
+/// How long a process may take to act on a signal.
+const NOTICE: Duration = Duration::from_secs(10);
 
 /// A process that cannot be confused with a later one of the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,23 @@ impl Identity {
     /// Kills it and waits until it is gone.
     pub fn kill(self) {
         self.signal(Signal::KILL);
-        let deadline = Instant::now() + VANISH;
-        while self.is_alive() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(|| !self.is_alive());
+    }
+
+    /// Stops it and waits until every thread of it stands still: each notices by itself.
+    pub(super) fn stop(self) {
+        self.signal(Signal::STOP);
+        wait_until(|| !self.is_alive() || self.threads().iter().all(|thread| thread.state == 'T'));
+    }
+
+    fn threads(self) -> Vec<Stat> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid))
+            .into_iter()
+            .flatten()
+            .flatten();
+        tasks
+            .filter_map(|task| Stat::read(task.file_name().to_str()?.parse().ok()?))
+            .collect()
     }
 
     /// The processes it started itself.
@@ -67,6 +80,14 @@ impl Identity {
                 started: stat.started,
             })
             .collect()
+    }
+}
+
+/// Waits for what the kernel does by itself, and not for ever.
+fn wait_until(done: impl Fn() -> bool) {
+    let deadline = Instant::now() + NOTICE;
+    while !done() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
