@@ -111,3 +111,16 @@ pub enum Refusal {
     /// The API server cannot be reached, is overloaded or answered with a fault of its own.
     ApiUnavailable,
 }
+
+impl Refusal {
+    /// Who must act. A quota may get room by itself and a conflict passes; the rest stays until a human changes it.
+    pub fn class(self) -> Class {
+        match self {
+            Self::NameTaken | Self::ImmutableField | Self::PolicyRefused | Self::Invalid | Self::Forbidden => {
+                Class::Stalled
+            }
+            Self::QuotaExceeded | Self::NamespaceTerminating => Class::Waiting,
+            Self::Conflict | Self::ApiUnavailable => Class::Transient,
+        }
+    }
+}

@@ -244,6 +244,10 @@ impl Kept for CronJob {
 impl Kept for Ingress {
     type Facts = IngressFacts;
 
+    fn hosts(facts: &IngressFacts) -> &[String] {
+        &facts.hosts
+    }
+
     fn facts(object: &Value) -> IngressFacts {
         IngressFacts {
             hosts: items(object, "/spec/rules")

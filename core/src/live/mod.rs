@@ -35,6 +35,11 @@ pub trait Kept: Resource<DynamicType = ()> + Send + Sync + 'static {
 
     /// Reads the facts from the object as the API gives it. Missing fields are absent facts, never errors.
     fn facts(object: &Value) -> Self::Facts;
+
+    /// The public names that it carries: objects are found by them across namespaces.
+    fn hosts(_: &Self::Facts) -> &[String] {
+        &[]
+    }
 }
 
 /// A watched object of kind `K`: its identity, its owned fields' digest, its facts.
