@@ -37,7 +37,8 @@ enum Standing {
 pub struct Leadership(Arc<watch::Sender<Standing>>);
 
 impl Leadership {
-    fn new() -> Self {
+    /// Of a replica that does not hold the lease.
+    pub fn follower() -> Self {
         Self(Arc::new(watch::Sender::new(Standing::Follower)))
     }
 
@@ -120,7 +121,7 @@ impl Elector {
     /// # Errors
     /// When the API server does not answer or refuses.
     pub async fn new(client: &Client, lease: Lease) -> Result<Self, LeaseManagerError> {
-        let leadership = Leadership::new();
+        let leadership = Leadership::follower();
         let client = observed(client.clone(), lease.clone(), leadership.clone());
         let manager = manager(&client, &lease).await?;
         Ok(Self {
@@ -238,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn leadership_ends_by_the_clock() {
-        let leadership = Leadership::new();
+        let leadership = Leadership::follower();
         assert!(!leadership.holds());
         leadership.renewed(Instant::now() + Duration::from_secs(10));
         leadership.gained().await;
@@ -251,7 +252,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_renewal_extends_it_and_a_late_one_does_not_revive_it() {
-        let leadership = Leadership::new();
+        let leadership = Leadership::follower();
         leadership.renewed(Instant::now() + Duration::from_secs(1));
         leadership.renewed(Instant::now() + Duration::from_secs(5));
         tokio::time::advance(Duration::from_secs(2)).await;

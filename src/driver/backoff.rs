@@ -32,6 +32,11 @@ impl Backoff {
         }
     }
 
+    /// How often `key` failed in a row.
+    pub fn failures(&self, key: &Key) -> u32 {
+        self.failures.get(key).copied().unwrap_or_default()
+    }
+
     /// Notes a failure; gives the wait before the next try: between half and the whole of a time that doubles.
     pub fn failed(&mut self, key: &Key) -> Duration {
         let failures = self.failures.entry(key.clone()).or_default();

@@ -36,8 +36,8 @@ pub trait Reconcile: Send + Sync + 'static {
     /// The kind's name.
     const KIND: &'static str;
 
-    /// One round on an object: whatever its state, also when it is gone.
-    fn reconcile(&self, key: &Key) -> impl Future<Output = Outcome> + Send;
+    /// One round on an object: whatever its state, also when it is gone. `failures` rounds in a row failed before it.
+    fn reconcile(&self, key: &Key, failures: u32) -> impl Future<Output = Outcome> + Send;
 
     /// Says on the object that its round ended badly. It is tried again by itself.
     fn tell(&self, key: &Key, accident: &Accident) -> impl Future<Output = ()> + Send;
@@ -57,7 +57,10 @@ pub enum Outcome {
         again: Option<Duration>,
     },
     /// A human must act first.
-    Stalled,
+    Stalled {
+        /// Absent: at the next resync.
+        again: Option<Duration>,
+    },
     /// Tried again by itself, after a wait that grows.
     Failed(String),
     /// The object is no more: it is forgotten.
@@ -115,7 +118,8 @@ impl<R: Reconcile> Driver<R> {
         tokio::pin!(stop);
         loop {
             while let Some(key) = queue.next(Instant::now()) {
-                rounds.spawn(self.round(key));
+                let failures = backoff.failures(&key);
+                rounds.spawn(self.round(key, failures));
             }
             self.measure(&queue);
             tokio::select! {
@@ -145,7 +149,7 @@ impl<R: Reconcile> Driver<R> {
         rounds.shutdown().await;
     }
 
-    fn round(&self, key: Key) -> impl Future<Output = (Key, Ended)> + Send + use<R> {
+    fn round(&self, key: Key, failures: u32) -> impl Future<Output = (Key, Ended)> + Send + use<R> {
         let (reconciler, metrics) = (self.reconciler.clone(), self.metrics.clone());
         let deadline = self.limits.deadline;
         let span = tracing::info_span!(
@@ -157,7 +161,7 @@ impl<R: Reconcile> Driver<R> {
         );
         let round = async move {
             let began = Instant::now();
-            let ended = guard(deadline, reconciler.reconcile(&key)).await;
+            let ended = guard(deadline, reconciler.reconcile(&key, failures)).await;
             let ended = match ended {
                 Ok(outcome) => Ended::Outcome(outcome),
                 Err(accident) => {
@@ -178,8 +182,10 @@ impl<R: Reconcile> Driver<R> {
             Ended::Accident(_) | Ended::Outcome(Outcome::Failed(_)) => {
                 return After::RetryAt(now + backoff.failed(key));
             }
-            Ended::Outcome(Outcome::Settled { again } | Outcome::Waiting { again }) => *again,
-            Ended::Outcome(Outcome::Stalled | Outcome::Gone) => None,
+            Ended::Outcome(Outcome::Settled { again } | Outcome::Waiting { again } | Outcome::Stalled { again }) => {
+                *again
+            }
+            Ended::Outcome(Outcome::Gone) => None,
         };
         backoff.succeeded(key);
         if matches!(ended, Ended::Outcome(Outcome::Gone)) {
@@ -225,7 +231,7 @@ fn note<R: Reconcile>(ended: &Ended, metrics: &Metrics) -> &'static str {
     match ended {
         Ended::Outcome(Outcome::Settled { .. }) => "settled",
         Ended::Outcome(Outcome::Waiting { .. }) => "waiting",
-        Ended::Outcome(Outcome::Stalled) => "stalled",
+        Ended::Outcome(Outcome::Stalled { .. }) => "stalled",
         Ended::Outcome(Outcome::Gone) => "gone",
         Ended::Outcome(Outcome::Failed(error)) => {
             tracing::warn!(error, "round failed; it is tried again");

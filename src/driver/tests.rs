@@ -18,7 +18,7 @@ struct Scripted {
 impl Reconcile for Scripted {
     const KIND: &'static str = "Scripted";
 
-    async fn reconcile(&self, key: &Key) -> Outcome {
+    async fn reconcile(&self, key: &Key, _: u32) -> Outcome {
         self.rounds.lock().unwrap().push((key.name.clone(), Instant::now()));
         self.round_ended.notify_waiters();
         match key.name.as_str() {
@@ -28,7 +28,7 @@ impl Reconcile for Scripted {
             "waits" => Outcome::Waiting {
                 again: Some(Duration::from_secs(5)),
             },
-            "stalls" => Outcome::Stalled,
+            "stalls" => Outcome::Stalled { again: None },
             "gone" => Outcome::Gone,
             "slow" => {
                 sleep(Duration::from_secs(2)).await;
