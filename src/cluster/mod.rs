@@ -1,0 +1,93 @@
+//! Every read from and write to the Kubernetes API.
+//!
+//! Nothing here decides what should be: it reads what is, and writes what it is given, no more often than needed.
+//! Nothing outside this module, the driver and the lease names a client.
+
+mod apply;
+mod children;
+mod content;
+mod events;
+mod evidence;
+mod namespace;
+mod one_shot;
+mod status;
+mod store;
+mod transport;
+mod watch;
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+
+pub use apply::{Applied, Child, Owner};
+pub use children::{ChildKind, Children, PRUNED};
+pub use content::{ContentKey, ContentKeyError, KEY_SECRET, Source, Sources};
+pub use events::Notice;
+pub use evidence::FRESH as EVIDENCE_FRESH;
+pub use namespace::NamespaceLabels;
+pub use status::STATUS_MANAGER;
+pub use store::{Change, Group, Item, Store};
+pub use transport::{NotLeader, counted, fenced};
+pub use watch::{Selection, follow};
+
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
+
+/// The cluster, as the operator sees and writes it.
+pub struct Cluster {
+    /// The children of every app.
+    pub children: Children,
+    /// The Secrets and ConfigMaps that apps may name.
+    pub sources: Sources,
+    client: Client,
+    metrics: Arc<Metrics>,
+    content_key: ContentKey,
+    recorder: Recorder,
+    altered: apply::Altered,
+    evidence: evidence::Evidence,
+}
+
+impl Cluster {
+    /// Over a client that reaches the API server. Its writes are sent while `leadership` holds.
+    ///
+    /// # Errors
+    /// When the key of the content hashes can be neither read nor made.
+    pub async fn new(
+        client: Client,
+        leadership: Leadership,
+        metrics: Arc<Metrics>,
+        settings: &Place,
+    ) -> Result<Self, ContentKeyError> {
+        let client = fenced(client, leadership, metrics.clone());
+        let content_key = ContentKey::ensure(&client, &settings.namespace).await?;
+        let reporter = Reporter {
+            controller: "tremplin".into(),
+            instance: Some(settings.identity.clone()),
+        };
+        Ok(Self {
+            children: Children::default(),
+            sources: Sources::default(),
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            metrics,
+            content_key,
+            altered: apply::Altered::default(),
+            evidence: evidence::Evidence::default(),
+        })
+    }
+
+    /// The client for watches.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+/// Where this replica runs, and who it is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// This run's name among the replicas.
+    pub identity: String,
+}

@@ -1,0 +1,320 @@
+//! What the watches show, by namespace, name and group, with our own writes on top.
+//!
+//! A watch lags behind our own writes by milliseconds, or by minutes when it hangs. So what the API server answers to a
+//! write is put in the store at once, and an older version that the watch delivers later is ignored. Versions compare
+//! as numbers (Kubernetes 1.35, KEP-5504; true of etcd's revisions ever since).
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+use tremplin_core::app::valid::ContentRef;
+
+use crate::driver::Key;
+
+/// What objects are found by, beside their names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// The children of the app of that key.
+    App(Key),
+    /// What carries a host.
+    Host(String),
+    /// What is in a namespace.
+    Namespace(String),
+    /// What names a Secret or ConfigMap of a namespace.
+    Content(String, ContentRef),
+}
+
+/// An object as the store keeps it.
+pub trait Item: Send + Sync + 'static {
+    /// Its namespace and name; the namespace is empty for a cluster-scoped object.
+    fn key(&self) -> Key;
+
+    /// Its UID.
+    fn uid(&self) -> &str;
+
+    /// Its resource version.
+    fn version(&self) -> &str;
+
+    /// What it is found by.
+    fn groups(&self) -> Vec<Group>;
+
+    /// Whether something differs that anybody decides on.
+    fn differs(&self, other: &Self) -> bool;
+}
+
+/// What changed in a store: at least one side is there.
+pub struct Change<T> {
+    /// What was there before.
+    pub old: Option<Arc<T>>,
+    /// What is there now.
+    pub new: Option<Arc<T>>,
+}
+
+impl<T> Change<T> {
+    /// Both sides, the new one first.
+    pub fn sides(&self) -> impl Iterator<Item = &T> {
+        self.new.iter().chain(&self.old).map(AsRef::as_ref)
+    }
+}
+
+/// The objects of one kind.
+pub struct Store<T> {
+    inner: RwLock<Inner<T>>,
+    ready: watch::Sender<bool>,
+}
+
+struct Inner<T> {
+    objects: HashMap<Key, Arc<T>>,
+    groups: HashMap<Group, BTreeSet<Key>>,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        let inner = Inner {
+            objects: HashMap::new(),
+            groups: HashMap::new(),
+        };
+        Self {
+            inner: RwLock::new(inner),
+            ready: watch::Sender::new(false),
+        }
+    }
+}
+
+impl<T: Item> Store<T> {
+    /// The object of that key.
+    pub fn get(&self, key: &Key) -> Option<Arc<T>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// The objects of a group, by key.
+    pub fn group(&self, group: &Group) -> Vec<Arc<T>> {
+        let inner = self.read();
+        let keys = inner.groups.get(group).into_iter().flatten();
+        keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
+    }
+
+    /// Every object, in no order.
+    pub fn all(&self) -> Vec<Arc<T>> {
+        self.read().objects.values().cloned().collect()
+    }
+
+    /// Waits until the first list is complete.
+    pub async fn ready(&self) {
+        let mut ready = self.ready.subscribe();
+        // The sender lives in `self`, so it cannot be gone.
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// Keeps `object`, unless something newer of that name is there already. `None` when nobody needs to look.
+    pub fn put(&self, object: T) -> Option<Change<T>> {
+        let key = object.key();
+        let mut inner = self.write();
+        let old = inner.objects.get(&key).cloned();
+        if old
+            .as_ref()
+            .is_some_and(|old| !is_newer(object.version(), old.version()))
+        {
+            return None;
+        }
+        let changed = old
+            .as_ref()
+            .is_none_or(|old| old.uid() != object.uid() || old.differs(&object));
+        let new = Arc::new(object);
+        inner.leave(&key, old.as_deref());
+        for group in new.groups() {
+            inner.groups.entry(group).or_default().insert(key.clone());
+        }
+        inner.objects.insert(key, new.clone());
+        changed.then_some(Change { old, new: Some(new) })
+    }
+
+    /// Forgets the object of that key, if it is the one of that UID.
+    pub fn remove(&self, key: &Key, uid: &str) -> Option<Change<T>> {
+        let mut inner = self.write();
+        if inner.objects.get(key)?.uid() != uid {
+            return None;
+        }
+        let old = inner.objects.remove(key);
+        inner.leave(key, old.as_deref());
+        old.map(|old| Change {
+            old: Some(old),
+            new: None,
+        })
+    }
+
+    /// A list is complete: what it did not hold is gone.
+    pub fn listed(&self, seen: &HashSet<Key>) -> Vec<Change<T>> {
+        let all = self.all();
+        let missing = all.iter().filter(|object| !seen.contains(&object.key()));
+        let changes = missing
+            .filter_map(|object| self.remove(&object.key(), object.uid()))
+            .collect();
+        self.ready.send_replace(true);
+        changes
+    }
+
+    // A poisoned lock only means that a reader panicked elsewhere: no code here leaves the store half changed.
+    fn read(&self) -> RwLockReadGuard<'_, Inner<T>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner<T>> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Item> Inner<T> {
+    fn leave(&mut self, key: &Key, object: Option<&T>) {
+        for group in object.into_iter().flat_map(Item::groups) {
+            if let Some(keys) = self.groups.get_mut(&group) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.groups.remove(&group);
+                }
+            }
+        }
+    }
+}
+
+/// Versions that are no numbers come from no API server of today: then what comes later counts.
+fn is_newer(version: &str, than: &str) -> bool {
+    match (version.parse::<u128>(), than.parse::<u128>()) {
+        (Ok(version), Ok(than)) => version > than,
+        _ => version != than,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Thing {
+        name: &'static str,
+        uid: &'static str,
+        version: &'static str,
+        group: &'static str,
+        value: i32,
+    }
+
+    impl Item for Thing {
+        fn key(&self) -> Key {
+            Key {
+                namespace: "blue".into(),
+                name: self.name.into(),
+            }
+        }
+        fn uid(&self) -> &str {
+            self.uid
+        }
+        fn version(&self) -> &str {
+            self.version
+        }
+        fn groups(&self) -> Vec<Group> {
+            vec![Group::Host(self.group.to_owned())]
+        }
+        fn differs(&self, other: &Self) -> bool {
+            self.value != other.value
+        }
+    }
+
+    const THING: Thing = Thing {
+        name: "a",
+        uid: "1",
+        version: "9",
+        group: "app",
+        value: 1,
+    };
+
+    fn group(name: &str) -> Group {
+        Group::Host(name.to_owned())
+    }
+
+    fn names(things: Vec<Arc<Thing>>) -> Vec<&'static str> {
+        things.into_iter().map(|thing| thing.name).collect()
+    }
+
+    #[test]
+    fn an_older_version_than_our_own_write_is_ignored() {
+        let store = Store::default();
+        store.put(Thing {
+            version: "100",
+            value: 2,
+            ..THING
+        });
+        assert!(store.put(THING).is_none());
+        assert_eq!(store.get(&THING.key()).unwrap().value, 2);
+    }
+
+    #[test]
+    fn a_version_that_changes_nothing_wakes_nobody() {
+        let store = Store::default();
+        assert!(store.put(THING).is_some());
+        assert!(store.put(Thing { version: "10", ..THING }).is_none());
+        assert_eq!(store.get(&THING.key()).unwrap().version, "10");
+        assert!(
+            store
+                .put(Thing {
+                    version: "11",
+                    value: 2,
+                    ..THING
+                })
+                .is_some()
+        );
+        assert!(
+            store
+                .put(Thing {
+                    version: "12",
+                    value: 2,
+                    uid: "2",
+                    ..THING
+                })
+                .is_some(),
+            "another object of that name"
+        );
+    }
+
+    #[test]
+    fn objects_are_found_by_group_and_move_between_groups() {
+        let store = Store::default();
+        store.put(Thing { name: "b", ..THING });
+        store.put(THING);
+        assert_eq!(names(store.group(&group("app"))), ["a", "b"]);
+        store.put(Thing {
+            version: "10",
+            group: "other",
+            ..THING
+        });
+        assert_eq!(names(store.group(&group("app"))), ["b"]);
+        assert_eq!(names(store.group(&group("other"))), ["a"]);
+    }
+
+    #[test]
+    fn only_the_object_of_that_uid_is_forgotten() {
+        let store = Store::default();
+        store.put(THING);
+        assert!(store.remove(&THING.key(), "2").is_none());
+        assert!(store.remove(&THING.key(), "1").is_some());
+        assert!(store.get(&THING.key()).is_none());
+        assert_eq!(names(store.group(&group("app"))), Vec::<&str>::new());
+    }
+
+    #[tokio::test]
+    async fn what_a_list_does_not_hold_is_gone() {
+        let store = Store::default();
+        store.put(THING);
+        store.put(Thing { name: "b", ..THING });
+        let changes = store.listed(&HashSet::from([THING.key()]));
+        assert_eq!(
+            changes
+                .iter()
+                .map(|change| change.old.as_ref().unwrap().name)
+                .collect::<Vec<_>>(),
+            ["b"]
+        );
+        assert_eq!(names(store.all()), ["a"]);
+        store.ready().await;
+    }
+}
