@@ -75,6 +75,10 @@ pub struct Settings {
     #[arg(long, env = "TREMPLIN_BACKOFF_CAP", default_value = "5m", value_name = "TIME", value_parser = duration)]
     pub backoff_cap: Duration,
 
+    /// The time between two rolls that no team asked for: those of a new operator or platform file
+    #[arg(long, env = "TREMPLIN_ROLL_INTERVAL", default_value = "5s", value_name = "TIME", value_parser = duration)]
+    pub roll_interval: Duration,
+
     /// After how long a watch is opened anew; whole seconds
     #[arg(long, env = "TREMPLIN_WATCH_TIMEOUT", default_value = "290s", value_name = "TIME", value_parser = duration)]
     pub watch_timeout: Duration,

@@ -5,6 +5,7 @@
 
 mod check;
 mod completions;
+pub mod controller;
 mod crds;
 mod explain;
 mod input;
@@ -35,6 +36,7 @@ enum Command {
     Check(check::Arguments),
     Crds(crds::Arguments),
     Explain(explain::Arguments),
+    Controller(controller::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -119,6 +121,7 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&arguments, io),
         Command::Crds(arguments) => crds::run(&arguments, io),
         Command::Explain(arguments) => explain::run(&arguments, io),
+        Command::Controller(arguments) => controller::run(arguments),
         Command::Completions(arguments) => completions::run(&arguments, io),
     }
 }

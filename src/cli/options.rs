@@ -1,12 +1,12 @@
 //! Options that several commands share.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
 use clap::Args;
-use tremplin_core::platform::{BUNDLED, Platform};
+use tremplin_core::platform::Platform;
+
+use crate::platform_file::Source;
 
 /// The manifests to read.
 #[derive(Args, Debug)]
@@ -40,29 +40,7 @@ pub struct PlatformChoice {
 impl PlatformChoice {
     /// Reads the platform file or profile.
     pub fn load(&self) -> anyhow::Result<Platform> {
-        if let Some(bundled) = Platform::bundled(&self.platform) {
-            return Ok(bundled);
-        }
-        let text = match fs::read_to_string(&self.platform) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let names = BUNDLED.map(|profile| profile.name).join(", ");
-                bail!(
-                    "there is no platform file {:?}, and no such profile: there are {names}",
-                    self.platform
-                )
-            }
-            Err(error) => return Err(error).with_context(|| format!("failed to read {}", self.platform)),
-        };
-        Platform::parse(&text).map_err(|error| {
-            let (line, column) = (error.location.line, error.location.column);
-            let field = if error.field.is_empty() {
-                String::new()
-            } else {
-                format!("{}: ", error.field)
-            };
-            anyhow::anyhow!("{}:{line}:{column}: {field}{}", self.platform, error.reason)
-        })
+        Ok(Source::of(&self.platform).load()?.0)
     }
 }
 

@@ -1,0 +1,299 @@
+//! What is done about a `StartupApp`. What is right is decided in [`tremplin_core::app`]; nothing is decided here.
+
+mod hosts;
+mod observe;
+mod report;
+mod seen;
+mod turns;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::watch;
+use tremplin_core::api::StartupApp;
+use tremplin_core::api::startup_app::InventoryItem;
+use tremplin_core::app::render::{DesiredApp, owner_reference};
+use tremplin_core::app::{self, Decision, Plan, Reason, Step, decide, status};
+use tremplin_core::fault::{Class, Fault, Refusal};
+use tremplin_core::platform::Platform;
+
+use crate::cluster::{Applied, Child, ChildKind, Cluster, NamespaceLabels, Owner, Store};
+use crate::driver::{Accident, Key, Outcome, Reconcile};
+use hosts::Hosts;
+use observe::View;
+pub use seen::{Malformed, Seen};
+use turns::Turns;
+pub use watches::{Events, Watching};
+
+/// How many steps of a protocol are taken in one round: a release takes three.
+const STEPS: usize = 6;
+/// When the API server's refusal is tried again though nothing that is watched changed.
+const REFUSED_AGAIN: Duration = Duration::from_mins(5);
+/// When something that is not watched, such as a quota's room, is asked for again.
+const WAITING_AGAIN: Duration = Duration::from_mins(1);
+
+/// The apps of the cluster, and all that their rounds read and write.
+pub struct StartupApps {
+    cluster: Arc<Cluster>,
+    apps: Store<Seen>,
+    namespaces: Store<NamespaceLabels>,
+    hosts: Hosts,
+    platform: watch::Receiver<Arc<Platform>>,
+    turns: Turns,
+    now: fn() -> Timestamp,
+}
+
+/// What a round came to.
+struct Verdict {
+    decision: Decision,
+    done: app::Outcome,
+    refusal: Option<Refusal>,
+    again: Option<Duration>,
+}
+
+impl Reconcile for StartupApps {
+    const KIND: &'static str = "StartupApp";
+
+    async fn reconcile(&self, key: &Key, failures: u32) -> Outcome {
+        let Some(seen) = self.apps.get(key) else {
+            return Outcome::Gone;
+        };
+        match &*seen {
+            Seen::Malformed(malformed) => self.report_malformed(malformed).await,
+            // Its children are owned: the cluster collects them.
+            Seen::App(app) if app.metadata.deletion_timestamp.is_some() => Outcome::Gone,
+            Seen::App(app) => self
+                .round(app, failures)
+                .await
+                .unwrap_or_else(|fault| Outcome::Failed(fault.to_string())),
+        }
+    }
+
+    async fn tell(&self, key: &Key, accident: &Accident) {
+        if let Some(seen) = self.apps.get(key) {
+            self.report_accident(&seen, accident).await;
+        }
+    }
+}
+
+impl StartupApps {
+    /// Observe, decide (validate, render, next step), apply, take the step; when nothing is left to do, tell.
+    async fn round(&self, app: &StartupApp, failures: u32) -> Result<Outcome, Fault<Reason>> {
+        interfere(app);
+        tracing::Span::current().record("generation", app.metadata.generation);
+        let platform = self.platform.borrow().clone();
+        let owner = owner(app)?;
+        let mut gone_jobs = Vec::new();
+        for _ in 0..STEPS {
+            let View { observed, ask_again } = self.observe(app, &platform, &gone_jobs).await?;
+            let decision = decide(app, &observed, &platform);
+            let verdict = self.act(&owner, decision, &mut gone_jobs).await;
+            let Some(verdict) = verdict else { continue };
+            let View { observed, .. } = self.observe(app, &platform, &gone_jobs).await?;
+            let outcome = outcome(&verdict, ask_again);
+            let is_blip = matches!(outcome, Outcome::Failed(_)) && failures < report::TOLERATED;
+            if !is_blip {
+                let new = status(app, &observed, &verdict.decision, &verdict.done, (self.now)());
+                self.report(app, &new).await?;
+            }
+            return Ok(outcome);
+        }
+        Ok(Outcome::Waiting {
+            again: Some(Duration::from_secs(1)),
+        })
+    }
+
+    /// Applies what was decided and takes the next step. `None`: a step was taken, so decide again.
+    async fn act(&self, owner: &Owner, mut decision: Decision, gone_jobs: &mut Vec<String>) -> Option<Verdict> {
+        let Decision::Go(plan) = &mut decision else {
+            return Some(Verdict {
+                decision,
+                done: app::Outcome::default(),
+                refusal: None,
+                again: None,
+            });
+        };
+        let turn = if plan.upgrade && plan.hold.is_none() {
+            self.turns.take().err()
+        } else {
+            None
+        };
+        if turn.is_some() {
+            plan.wait_for_turn();
+        }
+        let again = turn.or(plan.step.requeue_after());
+        let (done, refusal) = match self.carry_out(owner, plan, gone_jobs).await {
+            Ok(None) => return None,
+            Ok(Some(applied)) => (
+                app::Outcome {
+                    fault: None,
+                    inventory: inventory(&applied),
+                },
+                None,
+            ),
+            Err(fault) => {
+                let refusal = fault.reason;
+                (
+                    app::Outcome {
+                        fault: Some(fault.map(Reason::from)),
+                        inventory: Vec::new(),
+                    },
+                    Some(refusal),
+                )
+            }
+        };
+        Some(Verdict {
+            decision,
+            done,
+            refusal,
+            again,
+        })
+    }
+
+    async fn carry_out(
+        &self,
+        owner: &Owner,
+        plan: &Plan,
+        gone_jobs: &mut Vec<String>,
+    ) -> Result<Option<Applied>, Fault<Refusal>> {
+        let applied = self.apply(owner, plan).await?;
+        let stepped = self.step(owner, &plan.step, gone_jobs).await?;
+        Ok((!stepped).then_some(applied))
+    }
+
+    async fn apply(&self, owner: &Owner, plan: &Plan) -> Result<Applied, Fault<Refusal>> {
+        let stages = stages(owner, &plan.desired, plan.hold.is_none())?;
+        let applied = self.cluster.apply(owner, stages).await?;
+        if plan.hold.is_none() {
+            self.cluster.prune(owner, &applied).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Takes the next step; `true` when one was taken.
+    async fn step(&self, owner: &Owner, step: &Step, gone_jobs: &mut Vec<String>) -> Result<bool, Fault<Refusal>> {
+        match step {
+            Step::None => return Ok(false),
+            Step::CreateJob(job) => {
+                let child = owner
+                    .child(ChildKind::Job, job.as_ref())
+                    .map_err(|error| unrendered(&error))?;
+                self.cluster.create_once(owner, &child).await?;
+            }
+            Step::ResumeJob { name, uid } => self.cluster.resume_job(owner, name, uid).await?,
+            Step::LookUpJob { name, uid } => {
+                if self.cluster.job_is_gone(owner, name, uid).await? {
+                    gone_jobs.push(uid.clone());
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Every child, each in a stage after what it stands on. Destructured whole, so that a forgotten child does not compile.
+fn stages(owner: &Owner, desired: &DesiredApp, with_workloads: bool) -> Result<Vec<Vec<Child>>, Fault<Refusal>> {
+    let DesiredApp {
+        service_account,
+        release_record,
+        services,
+        disruption_budgets,
+        deployments,
+        cron_jobs,
+        ingress,
+    } = desired;
+    let mut base = vec![owner.child(ChildKind::ServiceAccount, service_account)];
+    base.extend(
+        release_record
+            .iter()
+            .map(|record| owner.child(ChildKind::ConfigMap, record)),
+    );
+    base.extend(services.iter().map(|service| owner.child(ChildKind::Service, service)));
+    base.extend(
+        disruption_budgets
+            .iter()
+            .map(|budget| owner.child(ChildKind::PodDisruptionBudget, budget)),
+    );
+    let mut upper = Vec::new();
+    if with_workloads {
+        upper.extend(
+            deployments
+                .iter()
+                .map(|deployment| owner.child(ChildKind::Deployment, deployment)),
+        );
+        upper.extend(
+            cron_jobs
+                .iter()
+                .map(|cron_job| owner.child(ChildKind::CronJob, cron_job)),
+        );
+    }
+    upper.extend(ingress.iter().map(|ingress| owner.child(ChildKind::Ingress, ingress)));
+    let stages: Result<Vec<Vec<Child>>, _> = [base, upper]
+        .into_iter()
+        .map(|stage| stage.into_iter().collect())
+        .collect();
+    stages.map_err(|error| unrendered(&error))
+}
+
+fn unrendered(error: &serde_json::Error) -> Fault<Refusal> {
+    Fault::stalled(
+        Refusal::Invalid,
+        format!("a rendered object cannot be written as JSON: {error}"),
+        "report this",
+    )
+}
+
+fn owner(app: &StartupApp) -> Result<Owner, Fault<Reason>> {
+    let namespace = app.metadata.namespace.clone().unwrap_or_default();
+    let reference =
+        owner_reference(app).ok_or_else(|| Fault::transient(Reason::InternalError, "the app has no UID"))?;
+    Ok(Owner { namespace, reference })
+}
+
+fn inventory(applied: &Applied) -> Vec<InventoryItem> {
+    applied
+        .children()
+        .map(|(kind, name)| InventoryItem {
+            kind: kind.as_str().into(),
+            name: name.into(),
+        })
+        .collect()
+}
+
+/// What the driver does next.
+fn outcome(verdict: &Verdict, ask_again: Option<Duration>) -> Outcome {
+    let fault = match &verdict.decision {
+        Decision::Refused(faults) => faults.iter().max_by_key(|fault| fault.class),
+        Decision::Go(_) | Decision::Suspended(_) => verdict.done.fault.as_ref(),
+    };
+    let again = [verdict.again, ask_again].into_iter().flatten().min();
+    match fault.map(|fault| (fault.class, fault)) {
+        None => Outcome::Settled { again },
+        Some((Class::Waiting, _)) => Outcome::Waiting {
+            again: verdict.refusal.map(|_| WAITING_AGAIN),
+        },
+        Some((Class::Stalled, _)) => Outcome::Stalled {
+            again: verdict.refusal.map(|_| REFUSED_AGAIN),
+        },
+        Some((Class::Transient, fault)) => Outcome::Failed(fault.to_string()),
+    }
+}
+
+/// Tests make a round panic or hang by an annotation; the program that is installed does not know it.
+#[cfg(feature = "fault-injection")]
+fn interfere(app: &StartupApp) {
+    let wish = app
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get("tremplin.dev/test-panic"));
+    #[expect(clippy::panic, reason = "what the annotation asks for")]
+    if let Some(wish) = wish {
+        panic!("{wish}");
+    }
+}
+
+#[cfg(not(feature = "fault-injection"))]
+fn interfere(_: &StartupApp) {}

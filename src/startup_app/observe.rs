@@ -1,0 +1,172 @@
+//! The only reads of an app's round. All but two come from what the watches show; the two exceptions cost a request
+//! only for apps that name Secrets or ConfigMaps, or that are in trouble nobody explains.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::StartupApp;
+use tremplin_core::app::hosts::{Carrier, HostFacts};
+use tremplin_core::app::observed::{Content, Observed};
+use tremplin_core::app::valid::ContentRef;
+use tremplin_core::app::{Reason, content_refs, render, unexplained, validate};
+use tremplin_core::fault::Fault;
+use tremplin_core::labels;
+use tremplin_core::live::{Kept, Live};
+use tremplin_core::platform::{NamespaceContext, Platform};
+
+use super::StartupApps;
+use crate::cluster::{EVIDENCE_FRESH, Group};
+use crate::driver::Key;
+
+/// How many pods and Jobs of one app are asked after in a round.
+const ASKED: usize = 3;
+
+/// What a round knows, and when it should know more.
+pub struct View {
+    /// What decisions read.
+    pub observed: Observed,
+    /// Something is in trouble and nobody says why: ask again then.
+    pub ask_again: Option<Duration>,
+}
+
+impl StartupApps {
+    /// What the cluster shows of an app. `gone_jobs` are Jobs that a read of their own did not find.
+    pub(super) async fn observe(
+        &self,
+        app: &StartupApp,
+        platform: &Platform,
+        gone_jobs: &[String],
+    ) -> Result<View, Fault<Reason>> {
+        let (namespace, name, uid) = identity(app);
+        let context = self.context(namespace, platform);
+        let children = &self.cluster.children;
+        // CronJobs own the Jobs that they make; an app of the same name that is no more owned other CronJobs.
+        let key = Key {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let app_group = Group::App(key.clone());
+        let cron_jobs = owned_by(uid, children.cron_jobs.group(&app_group));
+        let makers: Vec<&str> = cron_jobs.iter().map(|cron_job| cron_job.uid()).chain([uid]).collect();
+        let jobs = children.jobs.group(&app_group).into_iter();
+        let jobs = jobs
+            .filter(|job| job.owner_uid().is_some_and(|owner| makers.contains(&owner)))
+            .collect();
+        let record = children.config_maps.get(&Key {
+            name: render::record_name(name),
+            ..key
+        });
+        let mut observed = Observed {
+            hosts: self.host_facts(validate::wanted_hosts(app, platform, &context)),
+            deployments: owned_by(uid, children.deployments.group(&app_group)),
+            pods: children.pods.group(&app_group),
+            release_record: record.filter(|record| record.owner_uid() == Some(uid)),
+            contents: self.contents(app).await?,
+            events: BTreeMap::new(),
+            gone_jobs: gone_jobs.to_vec(),
+            namespace: context,
+            cron_jobs,
+            jobs,
+        };
+        let ask_again = self.ask(&mut observed).await;
+        Ok(View { observed, ask_again })
+    }
+
+    /// What the labels of a namespace tell. Re-triggered by a change of the labels, and of the platform file.
+    pub(super) fn context(&self, namespace: &str, platform: &Platform) -> NamespaceContext {
+        let known = self.namespaces.get(&Key {
+            namespace: String::new(),
+            name: namespace.to_owned(),
+        });
+        platform.namespace(
+            namespace,
+            known.as_ref().map_or(&BTreeMap::new(), |known| &known.labels),
+        )
+    }
+
+    /// Who has or wants each host. Re-triggered by every Ingress and app with such a host.
+    fn host_facts(&self, hosts: Vec<String>) -> BTreeMap<String, HostFacts> {
+        let facts = |host: &str| {
+            let carriers = self.cluster.children.ingresses.group(&Group::Host(host.to_owned()));
+            HostFacts {
+                carriers: carriers.iter().map(|ingress| carrier(ingress)).collect(),
+                wanting: self.hosts.wanting(host),
+            }
+        };
+        hosts.into_iter().map(|host| (host.clone(), facts(&host))).collect()
+    }
+
+    /// One GET for each version of a Secret or ConfigMap that was not read before.
+    async fn contents(&self, app: &StartupApp) -> Result<BTreeMap<ContentRef, Content>, Fault<Reason>> {
+        let namespace = app.metadata.namespace.as_deref().unwrap_or_default();
+        let reads = content_refs(&app.spec).into_iter().map(async |content| {
+            let state = self
+                .cluster
+                .content(namespace, &content)
+                .await
+                .map_err(|fault| fault.map(Reason::from))?;
+            Ok((content, state))
+        });
+        Ok(try_join_all(reads).await?.into_iter().collect())
+    }
+
+    /// One LIST of Events for each pod or Job that is in trouble for a while and does not say why.
+    async fn ask(&self, observed: &mut Observed) -> Option<Duration> {
+        let unexplained = unexplained(observed);
+        let mut ask_again = None;
+        for uid in unexplained.iter().take(ASKED) {
+            let age = age(observed, uid, (self.now)());
+            if age < EVIDENCE_FRESH {
+                ask_again = Some(EVIDENCE_FRESH.saturating_sub(age));
+                continue;
+            }
+            ask_again = Some(EVIDENCE_FRESH);
+            if let Some(message) = self.cluster.last_warning(&observed.namespace.name, uid).await {
+                observed.events.insert(uid.clone(), message);
+            }
+        }
+        ask_again
+    }
+}
+
+/// Namespace, name and UID.
+pub fn identity(app: &StartupApp) -> (&str, &str, &str) {
+    let metadata = &app.metadata;
+    (
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+        metadata.uid.as_deref().unwrap_or_default(),
+    )
+}
+
+fn carrier(ingress: &Live<Ingress>) -> Carrier {
+    let is_ours = ingress.label(labels::MANAGED_BY) == Some(labels::MANAGER);
+    Carrier {
+        namespace: ingress.namespace().to_owned(),
+        name: ingress.name().to_owned(),
+        app_uid: ingress.owner_uid().filter(|_| is_ours).map(str::to_owned),
+    }
+}
+
+fn owned_by<K: Kept>(uid: &str, live: Vec<Arc<Live<K>>>) -> Vec<Arc<Live<K>>> {
+    live.into_iter().filter(|live| live.owner_uid() == Some(uid)).collect()
+}
+
+fn age(observed: &Observed, uid: &str, now: Timestamp) -> Duration {
+    let pods = observed
+        .pods
+        .iter()
+        .filter(|pod| pod.uid() == uid)
+        .find_map(|pod| pod.created_at());
+    let jobs = observed
+        .jobs
+        .iter()
+        .filter(|job| job.uid() == uid)
+        .find_map(|job| job.created_at());
+    let since = pods.or(jobs).map(|created| now.duration_since(created));
+    since.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
+}

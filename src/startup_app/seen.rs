@@ -1,0 +1,214 @@
+//! A `StartupApp` as the watch shows it, also one that cannot be read: it must disturb no other.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::Resource;
+use kube::core::PartialObjectMeta;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+use tremplin_core::api::StartupApp;
+use tremplin_core::app::content_refs;
+
+use crate::cluster::{Group, Item};
+use crate::driver::Key;
+
+/// A watched app.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// One that can be read.
+    App(Box<StartupApp>),
+    /// One that cannot.
+    Malformed(Box<Malformed>),
+}
+
+/// An app that cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Malformed {
+    /// What identifies it.
+    pub metadata: ObjectMeta,
+    /// Its status as it is.
+    pub status: Value,
+    /// Which field, and what is wrong with it.
+    pub error: String,
+}
+
+impl Seen {
+    /// From the object as the API gives it.
+    ///
+    /// # Errors
+    /// When not even the metadata is that of an object.
+    pub fn from_value(object: &Value) -> Result<Self, serde_json::Error> {
+        match serde_path_to_error::deserialize::<_, StartupApp>(object) {
+            Ok(mut app) => {
+                app.metadata.managed_fields = None;
+                Ok(Self::App(Box::new(app)))
+            }
+            Err(error) => {
+                let PartialObjectMeta::<StartupApp> { mut metadata, .. } = PartialObjectMeta::deserialize(object)?;
+                metadata.managed_fields = None;
+                let status = object.get("status").cloned().unwrap_or(Value::Null);
+                Ok(Self::Malformed(Box::new(Malformed {
+                    metadata,
+                    status,
+                    error: error.to_string(),
+                })))
+            }
+        }
+    }
+
+    /// Whether it changed itself, not only its status.
+    pub fn is_rewritten(&self, other: &Self) -> bool {
+        let written = |seen: &Self| {
+            let ObjectMeta {
+                uid,
+                generation,
+                annotations,
+                deletion_timestamp,
+                ..
+            } = seen.meta().clone();
+            (uid, generation, annotations, deletion_timestamp)
+        };
+        written(self) != written(other)
+    }
+
+    fn status_differs(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::App(one), Self::App(other)) => one.status != other.status,
+            (Self::Malformed(one), Self::Malformed(other)) => one.status != other.status || one.error != other.error,
+            _ => true,
+        }
+    }
+
+    /// The reference that an Event carries.
+    pub fn reference(&self) -> ObjectReference {
+        self.object_ref(&())
+    }
+}
+
+impl Malformed {
+    /// Its conditions, as far as they can be read.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let conditions = self.status.get("conditions").cloned().unwrap_or(Value::Null);
+        serde_json::from_value(conditions).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Seen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Value::deserialize(deserializer)?;
+        Self::from_value(&object).map_err(de::Error::custom)
+    }
+}
+
+impl Resource for Seen {
+    type DynamicType = ();
+    type Scope = <StartupApp as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        StartupApp::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        StartupApp::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        StartupApp::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        StartupApp::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        match self {
+            Self::App(app) => &app.metadata,
+            Self::Malformed(malformed) => &malformed.metadata,
+        }
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::App(app) => &mut app.metadata,
+            Self::Malformed(malformed) => &mut malformed.metadata,
+        }
+    }
+}
+
+impl Item for Seen {
+    fn key(&self) -> Key {
+        let metadata = self.meta();
+        Key {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+        }
+    }
+
+    fn uid(&self) -> &str {
+        self.meta().uid.as_deref().unwrap_or_default()
+    }
+
+    fn version(&self) -> &str {
+        self.meta().resource_version.as_deref().unwrap_or_default()
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let namespace = self.meta().namespace.clone().unwrap_or_default();
+        let contents = match self {
+            Self::App(app) => content_refs(&app.spec),
+            Self::Malformed(_) => BTreeSet::new(),
+        };
+        let contents = contents
+            .into_iter()
+            .map(|content| Group::Content(namespace.clone(), content));
+        contents.chain([Group::Namespace(namespace.clone())]).collect()
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        self.is_rewritten(other) || self.status_differs(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn app(spec: &Value) -> Seen {
+        let metadata = json!({"name": "brigade", "namespace": "paris", "uid": "u", "generation": 3, "managedFields": [{"manager": "x"}]});
+        let status = json!({"observedGeneration": 2, "url": "https://x", "conditions": "nonsense"});
+        Seen::from_value(&json!({"metadata": metadata, "spec": spec, "status": if spec.get("image").is_some() { Value::Null } else { status }})).unwrap()
+    }
+
+    #[test]
+    fn an_app_that_cannot_be_read_says_which_field() {
+        let Seen::Malformed(malformed) = app(&json!({"processes": [{"name": "web", "port": "eighty"}]})) else {
+            panic!("it was read")
+        };
+        assert!(
+            malformed.error.contains("spec.processes[0].port"),
+            "{}",
+            malformed.error
+        );
+        assert_eq!(malformed.metadata.name.as_deref(), Some("brigade"));
+        assert_eq!(malformed.status["url"], "https://x");
+        assert_eq!(malformed.conditions(), []);
+    }
+
+    #[test]
+    fn an_unknown_field_is_told_too() {
+        let Seen::Malformed(malformed) = app(&json!({"imagee": "x"})) else {
+            panic!("it was read")
+        };
+        assert!(malformed.error.contains("imagee"), "{}", malformed.error);
+    }
+
+    #[test]
+    fn the_history_of_fields_is_not_kept() {
+        assert_eq!(app(&json!({"image": "ghcr.io/a/b:1"})).meta().managed_fields, None);
+        assert_eq!(app(&json!({"imagee": "x"})).meta().managed_fields, None);
+    }
+}

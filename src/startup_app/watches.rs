@@ -1,0 +1,314 @@
+//! What is watched for apps, and whom a change concerns.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::PartialObjectMeta;
+use kube::{Api, Resource};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tremplin_core::app::hosts::Wanting;
+use tremplin_core::app::valid::{ContentKind, ContentRef};
+use tremplin_core::app::validate::wanted_hosts;
+use tremplin_core::labels;
+use tremplin_core::live::{Kept, Live};
+use tremplin_core::platform::Platform;
+
+use super::{Hosts, Seen, StartupApps, Turns};
+use crate::cluster::{Change, Cluster, Group, Item as _, NamespaceLabels, Selection, Source, Store, follow};
+use crate::driver::{Cause, Key, Reconcile as _};
+use crate::metrics::{Metrics, WithCondition};
+
+/// Where changes are sent.
+pub type Events = UnboundedSender<(Key, Cause)>;
+
+/// What the watches need beside the apps.
+#[derive(Clone)]
+pub struct Watching {
+    /// Who is told.
+    pub events: Events,
+    /// After how long a watch is opened anew.
+    pub timeout: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl StartupApps {
+    /// With nothing watched yet. `roll_interval` lies between two rolls that no team asked for.
+    pub fn new(
+        cluster: Arc<Cluster>,
+        platform: watch::Receiver<Arc<Platform>>,
+        roll_interval: Duration,
+        now: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            cluster,
+            apps: Store::default(),
+            namespaces: Store::default(),
+            hosts: Hosts::default(),
+            turns: Turns::new(roll_interval),
+            platform,
+            now,
+        }
+    }
+
+    /// The apps that are there.
+    pub fn apps(&self) -> Vec<Arc<Seen>> {
+        self.apps.all()
+    }
+
+    /// Brings the count of apps by condition up to date.
+    pub fn measure(&self, metrics: &Metrics) {
+        metrics.objects.clear();
+        for seen in self.apps.all() {
+            let (Seen::App(app), kind) = (&*seen, StartupApps::KIND) else {
+                continue;
+            };
+            for condition in app.status.iter().flat_map(|status| &status.conditions) {
+                let label = WithCondition {
+                    kind,
+                    condition: condition.type_.clone(),
+                    status: condition.status.clone(),
+                };
+                metrics.objects.get_or_create(&label).inc();
+            }
+        }
+    }
+
+    /// Starts every watch, in tasks of their own, for as long as the set lives.
+    pub fn watch(self: &Arc<Self>, watching: &Watching) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        self.watch_apps(&mut tasks, watching);
+        self.watch_content(&mut tasks, watching);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.service_accounts);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.config_maps);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.services);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.disruption_budgets);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.deployments);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.cron_jobs);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.jobs);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.pods);
+        self.watch_ingresses(&mut tasks, watching);
+        let (apps, events) = (self.clone(), watching.events.clone());
+        tasks.spawn(async move { apps.follow_platform(&events).await });
+        tasks
+    }
+
+    /// Waits until every first list is complete.
+    pub async fn ready(&self) {
+        self.namespaces.ready().await;
+        self.apps.ready().await;
+        self.cluster.children.ready().await;
+        self.cluster.sources.secrets.ready().await;
+        self.cluster.sources.config_maps.ready().await;
+        // The namespaces' labels may have come after the apps.
+        self.recount(self.apps.all());
+    }
+
+    fn watch_apps(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<Seen> = Api::all(apps.cluster.client());
+            follow(
+                api,
+                everything(&to),
+                |seen| seen,
+                &apps.apps,
+                |change| apps.app_changed(&change, &to.events),
+                &to.metrics,
+            )
+            .await;
+        });
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<PartialObjectMeta<Namespace>> = Api::all(apps.cluster.client());
+            let changed = |change: Change<NamespaceLabels>| {
+                for name in change.sides().take(1).map(|namespace| namespace.name.clone()) {
+                    apps.redecide(apps.apps.group(&Group::Namespace(name)), &to.events);
+                }
+            };
+            follow(
+                api,
+                everything(&to),
+                NamespaceLabels::of,
+                &apps.namespaces,
+                changed,
+                &to.metrics,
+            )
+            .await;
+        });
+    }
+
+    fn watch_content(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<PartialObjectMeta<Secret>> = Api::all(apps.cluster.client());
+            let changed = |change| apps.content_changed(ContentKind::Secret, &change, &to.events);
+            follow(
+                api,
+                everything(&to),
+                Source::of,
+                &apps.cluster.sources.secrets,
+                changed,
+                &to.metrics,
+            )
+            .await;
+        });
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<PartialObjectMeta<ConfigMap>> = Api::all(apps.cluster.client());
+            let changed = |change| apps.content_changed(ContentKind::ConfigMap, &change, &to.events);
+            follow(
+                api,
+                everything(&to),
+                Source::of,
+                &apps.cluster.sources.config_maps,
+                changed,
+                &to.metrics,
+            )
+            .await;
+        });
+    }
+
+    fn watch_children<K>(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        watching: &Watching,
+        store: fn(&Self) -> &Store<Live<K>>,
+    ) where
+        K: Kept + Resource<Scope = NamespaceResourceScope>,
+    {
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<Live<K>> = Api::all(apps.cluster.client());
+            let ours = Selection {
+                labels: Some(format!("{}={}", labels::MANAGED_BY, labels::MANAGER)),
+                timeout: to.timeout,
+            };
+            follow(
+                api,
+                ours,
+                |live| live,
+                store(&apps),
+                |change| child_changed(&change, &to.events),
+                &to.metrics,
+            )
+            .await;
+        });
+    }
+
+    fn watch_ingresses(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
+        let (apps, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let api: Api<Live<Ingress>> = Api::all(apps.cluster.client());
+            let changed = |change: Change<Live<Ingress>>| {
+                child_changed(&change, &to.events);
+                let hosts = change.sides().flat_map(|ingress| &ingress.facts.hosts);
+                tell(hosts.flat_map(|host| apps.hosts.wanters(host)), &to.events);
+            };
+            follow(
+                api,
+                everything(&to),
+                |live| live,
+                &apps.cluster.children.ingresses,
+                changed,
+                &to.metrics,
+            )
+            .await;
+        });
+    }
+
+    fn app_changed(&self, change: &Change<Seen>, events: &Events) {
+        let Some(seen) = change.sides().next() else { return };
+        let rewritten = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => new.is_rewritten(old),
+            _ => true,
+        };
+        if rewritten {
+            let gone = change.new.is_none();
+            tell(self.count(seen, gone).into_iter(), events);
+        }
+        // Somebody else wrote the status: it is put right.
+        let cause = if rewritten { Cause::Itself } else { Cause::Related };
+        let _ = events.send((seen.key(), cause));
+    }
+
+    fn content_changed(&self, kind: ContentKind, change: &Change<Source>, events: &Events) {
+        let Some(key) = change.sides().next().map(crate::cluster::Item::key) else {
+            return;
+        };
+        let group = Group::Content(key.namespace, ContentRef { kind, name: key.name });
+        tell(self.apps.group(&group).iter().map(|seen| seen.key()), events);
+    }
+
+    /// Every app is decided anew when the platform file changed.
+    async fn follow_platform(&self, events: &Events) {
+        let mut platform = self.platform.clone();
+        while platform.changed().await.is_ok() {
+            self.redecide(self.apps.all(), events);
+        }
+    }
+
+    fn redecide(&self, apps: Vec<Arc<Seen>>, events: &Events) {
+        let keys: Vec<Key> = apps.iter().map(|seen| seen.key()).collect();
+        self.recount(apps);
+        for key in keys {
+            let _ = events.send((key, Cause::Itself));
+        }
+    }
+
+    fn recount(&self, apps: Vec<Arc<Seen>>) {
+        for seen in apps {
+            drop(self.count(&seen, false));
+        }
+    }
+
+    /// Notes which hosts an app wants; gives the others that this concerns.
+    fn count(&self, seen: &Seen, gone: bool) -> BTreeSet<Key> {
+        let platform = self.platform.borrow().clone();
+        let key = seen.key();
+        let wanting = Wanting {
+            uid: seen.uid().to_owned(),
+            created_at: Resource::meta(seen).creation_timestamp.as_ref().map(|time| time.0),
+            namespace: key.namespace.clone(),
+            name: key.name,
+        };
+        let hosts = match seen {
+            Seen::App(app) if !gone => wanted_hosts(app, &platform, &self.context(&key.namespace, &platform)),
+            _ => Vec::new(),
+        };
+        self.hosts.wants(&wanting, hosts)
+    }
+}
+
+fn everything(watching: &Watching) -> Selection {
+    Selection {
+        labels: None,
+        timeout: watching.timeout,
+    }
+}
+
+/// A child concerns the app that its label names, before or after the change.
+fn child_changed<K: Kept>(change: &Change<Live<K>>, events: &Events) {
+    let apps = change.sides().filter_map(|live| {
+        let name = live.label(labels::APP)?.to_owned();
+        Some(Key {
+            namespace: live.namespace().to_owned(),
+            name,
+        })
+    });
+    tell(apps, events);
+}
+
+/// The driver may have stopped: then nobody needs to know.
+fn tell(keys: impl Iterator<Item = Key>, events: &Events) {
+    for key in keys {
+        let _ = events.send((key, Cause::Related));
+    }
+}

@@ -1,0 +1,355 @@
+//! What the tests of the operator on the real API server share: an operator in this process, and patience.
+#![allow(dead_code)] // each test file uses its part
+
+pub mod faults;
+
+use std::fmt::Debug;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, Config};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+use tremplin::cli::controller::{ControllerError, operate};
+use tremplin::settings::Settings;
+use tremplin::telemetry::LogLevel;
+use tremplin_core::api::{StartupApp, crd};
+use tremplin_e2e::{AuditEvent, ControlPlane};
+
+/// Longer than anything takes on a busy machine: reached only when a test fails.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Where the operator's lease and key are.
+pub const HOME: &str = "tremplin-system";
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Settings as they would be given on the command line, with short waits and an admin port of its own.
+pub fn settings(flags: &[&str]) -> Settings {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let admin = format!("--admin-address={}", listener.local_addr().unwrap());
+    let ours = [
+        "tremplin",
+        "--namespace",
+        HOME,
+        "--backoff=50ms",
+        "--backoff-cap=1s",
+        &admin,
+    ];
+    // A later flag wins over ours.
+    let all: Vec<&str> = ours
+        .iter()
+        .filter(|our| !flags.iter().any(|flag| name(flag) == name(our)))
+        .chain(flags)
+        .copied()
+        .collect();
+    Flags::try_parse_from(all).unwrap().settings
+}
+
+fn name(flag: &str) -> &str {
+    flag.split('=').next().unwrap_or(flag)
+}
+
+/// An operator in a runtime of its own, so that it can be killed at any moment.
+pub struct Operator {
+    runtime: Option<Runtime>,
+    stop: watch::Sender<bool>,
+    ended: Option<oneshot::Receiver<Result<(), ControllerError>>>,
+    /// Where it answers about itself.
+    pub admin: SocketAddr,
+}
+
+impl Operator {
+    /// Starts one over a client of its own; `wrap` may put something between it and the API server.
+    pub fn start(config: &Config, settings: Settings, wrap: impl FnOnce(Client) -> Client + Send + 'static) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = oneshot::channel();
+        let (config, admin) = (config.clone(), settings.admin_address);
+        runtime.spawn(async move {
+            let client = wrap(Client::try_from(config).unwrap());
+            let _ = end.send(operate(client, settings, LogLevel::fixed(), stopped).await);
+        });
+        Self {
+            runtime: Some(runtime),
+            stop,
+            ended: Some(ended),
+            admin,
+        }
+    }
+
+    /// Starts one with these flags and nothing in between.
+    pub fn plain(control_plane: &ControlPlane, flags: &[&str]) -> Self {
+        Self::start(&control_plane.admin_config(), settings(flags), |client| client)
+    }
+
+    /// Asks it to stop, as SIGTERM does, and waits for its end.
+    pub async fn stop(mut self) -> Result<(), ControllerError> {
+        self.stop.send_replace(true);
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Result<(), ControllerError> {
+        let ended = self.ended.take().unwrap();
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("it does not end")
+            .expect("it was killed")
+    }
+
+    /// Ends it at once, wherever it is, as SIGKILL does.
+    pub fn kill(mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+    }
+
+    /// A line of its metrics, by the text before the value.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.ask("/metrics").await?;
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// The body of a GET, when it is answered with 200.
+    pub async fn ask(&self, path: &str) -> Option<String> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(self.admin).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Asks until there is an answer.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Installs the CRDs and makes the operator's namespace.
+pub async fn install(control_plane: &ControlPlane) -> Client {
+    let client = control_plane.client().unwrap();
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in crd::all() {
+        let name = crd.metadata.name.clone().unwrap();
+        crds.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&crd))
+            .await
+            .unwrap();
+        let established = kube::runtime::conditions::is_crd_established();
+        kube::runtime::wait::await_condition(crds.clone(), &name, established)
+            .await
+            .unwrap();
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}});
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+    namespaces
+        .patch(HOME, &PatchParams::apply("test"), &Patch::Apply(namespace))
+        .await
+        .unwrap();
+    client
+}
+
+/// A namespace with apps in it, as its team sees it.
+#[derive(Clone)]
+pub struct Team {
+    pub client: Client,
+    pub namespace: String,
+}
+
+impl Team {
+    pub async fn new(control_plane: &ControlPlane, client: &Client, prefix: &str) -> Self {
+        Self {
+            client: client.clone(),
+            namespace: control_plane.namespace(prefix).await.unwrap(),
+        }
+    }
+
+    pub fn apps(&self) -> Api<StartupApp> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub fn deployments(&self) -> Api<Deployment> {
+        self.api()
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Applies an app as a team's GitOps would; `spec` is YAML.
+    pub async fn commit(&self, name: &str, spec: &str) -> StartupApp {
+        let object = json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "StartupApp", "metadata": {"name": name}, "spec": yaml(spec)});
+        self.apps()
+            .patch(name, &PatchParams::apply("gitops").force(), &Patch::Apply(object))
+            .await
+            .unwrap()
+    }
+
+    /// Sets an annotation on an app.
+    pub async fn annotate(&self, name: &str, key: &str, value: &str) {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.apps()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
+
+    /// Creates any object from YAML.
+    pub async fn create<K>(&self, object: &str) -> K
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + DeserializeOwned
+            + serde::Serialize
+            + Clone
+            + Debug,
+    {
+        let object: K = serde_json::from_value(yaml(object)).unwrap();
+        self.api().create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// The app, once its condition has that status and reason for the newest generation.
+    pub async fn told(&self, name: &str, type_: &str, status: &str, reason: &str) -> (StartupApp, Condition) {
+        let mut last = None;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let app = self.apps().get(name).await.unwrap();
+            if let Some(found) = condition(&app, type_) {
+                if found.status == status
+                    && found.reason == reason
+                    && found.observed_generation == app.metadata.generation
+                {
+                    return (app, found);
+                }
+                last = Some(found);
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{name} is never {type_}={status} {reason}, but {last:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Plays the Deployment controller and the kubelet: every Deployment of the namespace is as asked.
+    pub async fn run_deployments(&self) {
+        for deployment in self
+            .deployments()
+            .list(&kube::api::ListParams::default())
+            .await
+            .unwrap()
+        {
+            let replicas = deployment.spec.replicas.unwrap_or(1);
+            let status = json!({"status": {
+                "observedGeneration": deployment.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
+                "readyReplicas": replicas, "availableReplicas": replicas,
+            }});
+            let name = deployment.metadata.name.unwrap();
+            self.deployments()
+                .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Kind and name of everything that carries the app's label.
+    pub async fn children(&self, app: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (group, version, kind) in CHILDREN {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+            let list = api
+                .list(&kube::api::ListParams::default().labels(&format!("tremplin.dev/app={app}")))
+                .await
+                .unwrap();
+            found.extend(
+                list.items
+                    .into_iter()
+                    .map(|object| format!("{kind}/{}", object.metadata.name.unwrap())),
+            );
+        }
+        found
+    }
+}
+
+const CHILDREN: [(&str, &str, &str); 8] = [
+    ("apps", "v1", "Deployment"),
+    ("", "v1", "Service"),
+    ("", "v1", "ServiceAccount"),
+    ("", "v1", "ConfigMap"),
+    ("networking.k8s.io", "v1", "Ingress"),
+    ("policy", "v1", "PodDisruptionBudget"),
+    ("batch", "v1", "CronJob"),
+    ("batch", "v1", "Job"),
+];
+
+/// The app's condition of that type.
+pub fn condition(app: &StartupApp, type_: &str) -> Option<Condition> {
+    app.status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
+        .cloned()
+}
+
+pub fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+/// What the operator asked of the API server, other than its lease and watches, in a few words each.
+pub fn requests(events: &[AuditEvent]) -> Vec<String> {
+    let ours = events.iter().filter(|event| event.user_agent.starts_with("tremplin"));
+    let counted = ours.filter(|event| event.verb != "watch" && event.resource != "leases");
+    counted
+        .map(|event| {
+            format!(
+                "{} {}/{}{} {}",
+                event.verb,
+                event.resource,
+                event.name,
+                slashed(&event.subresource),
+                event.code
+            )
+        })
+        .collect()
+}
+
+fn slashed(subresource: &str) -> String {
+    if subresource.is_empty() {
+        String::new()
+    } else {
+        format!("/{subresource}")
+    }
+}
