@@ -113,9 +113,15 @@ impl Cluster {
         }
         let path = folder.path().to_owned();
         remove(&path)?;
-        launch(folder, profile, Lifetime::Detached)
+        let cluster = launch(folder, profile, Lifetime::Detached)
             .await
-            .inspect_err(|_| end(&path))
+            .inspect_err(|_| end(&path));
+        cluster.with_context(|| {
+            format!(
+                "the cluster {name} did not start; its logs, if any, are in {}",
+                path.display()
+            )
+        })
     }
 
     /// The cluster called `name`, as [`Cluster::up`] left it.

@@ -31,7 +31,7 @@ use crate::certificates::write_private;
 use crate::control_plane::ControlPlane;
 use crate::network::Network;
 use crate::packages::{self, Package};
-use crate::process::{Identity, Lifetime, Process, Program, enter};
+use crate::process::{Identity, Lifetime, Process, Program, enter, tail};
 use crate::progress::Step;
 use crate::state::Folder;
 use crate::tools::{Tool, Tools};
@@ -167,7 +167,13 @@ pub(crate) async fn start(plane: &ControlPlane, plan: &Plan<'_>) -> Result<Node>
         let node = nodes.get_opt(NAME).await.context("failed to read the node")?;
         Ok(node.is_some_and(|node| is_ready(&node)) && answers(plan.network).await)
     })
-    .await?;
+    .await
+    .with_context(|| {
+        format!(
+            "the end of the kubelet's log:\n{}",
+            tail(&plan.folder.join("kubelet.log"))
+        )
+    })?;
     Ok(Node { _programs: programs })
 }
 
@@ -256,7 +262,7 @@ async fn wait<F: AsyncFnMut() -> Result<bool>>(what: &str, mut done: F) -> Resul
     let deadline = Instant::now() + DEADLINE;
     while !done().await? {
         if Instant::now() > deadline {
-            bail!("{what} was not ready within {DEADLINE:?}");
+            bail!("gave up waiting for {what} after {DEADLINE:?}");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

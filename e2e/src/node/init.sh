@@ -41,13 +41,13 @@ mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
 for folder in lib log; do
     mkdir -p "$state/var/$folder"
-    mount --bind "$state/var/$folder" "/var/$folder"
+    mount --no-canonicalize --bind "$state/var/$folder" "/var/$folder"
 done
-# The folders we were given may have been below one of these.
+# The folders we were given may have been below one of these: only their descriptors still lead there.
 index=0
 for folder in "$@"; do
     mkdir -p "$folder"
-    mount --bind "/proc/self/fd/${descriptors[$index]}" "$folder"
+    mount --no-canonicalize --bind "/proc/self/fd/${descriptors[$index]}" "$folder"
     index=$((index + 1))
 done
 
