@@ -139,9 +139,20 @@ async fn an_api_server_that_ends_early_says_why() {
     );
 }
 
+/// Takes a named cluster down when its test ends, also when it fails.
+struct TakenDown<'a>(&'a str);
+
+impl Drop for TakenDown<'_> {
+    fn drop(&mut self) {
+        let program = env!("CARGO_BIN_EXE_tremplin-e2e");
+        Command::new(program).args(["down", "--name", self.0]).status().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_named_one_is_safe_to_begin_and_end_twice_and_after_kill_nine() {
     let name = format!("named-{}", std::process::id());
+    let _guard = TakenDown(&name);
     let cluster = Cluster::up(&name, Profile::ControlPlane).await.unwrap();
     let first = cluster.programs();
     Cluster::up(&name, Profile::ControlPlane).await.unwrap();

@@ -185,12 +185,23 @@ async fn pods_run_answer_log_and_are_entered_and_two_clusters_stand_side_by_side
     assert!(is_ready(&pods, "blue").await, "the other cluster goes on");
 }
 
+/// Takes a named cluster down when its test ends, also when it fails.
+struct TakenDown<'a>(&'a str);
+
+impl Drop for TakenDown<'_> {
+    fn drop(&mut self) {
+        let program = env!("CARGO_BIN_EXE_tremplin-e2e");
+        Command::new(program).args(["down", "--name", self.0]).status().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn up_and_down_are_safe_twice_and_after_kill_nine_of_everything() {
     if !is_root() {
         return;
     }
     let name = format!("twice-{}", std::process::id());
+    let _guard = TakenDown(&name);
     let before = traces(&name);
     let cluster = Cluster::up(&name, Profile::Node).await.unwrap();
     let first = cluster.programs();
