@@ -245,7 +245,8 @@ impl Input {
         names.into_iter().map(|name| (name.to_owned(), context(name))).collect()
     }
 
-    fn labels_of(&self, namespace: &str) -> BTreeMap<String, String> {
+    /// The labels that a Namespace object among the manifests gives.
+    pub fn labels_of(&self, namespace: &str) -> BTreeMap<String, String> {
         let written = self
             .manifests
             .iter()

@@ -4,13 +4,17 @@
 //! Output for programs goes to the standard output, everything else to the standard error.
 
 mod check;
+mod cluster;
 mod completions;
 pub mod controller;
 mod crds;
+mod diff;
 mod explain;
 mod input;
 mod options;
 mod render;
+mod verbs;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -34,6 +38,10 @@ struct Cli {
 enum Command {
     Render(render::Arguments),
     Check(check::Arguments),
+    Diff(diff::Arguments),
+    Why(why::Arguments),
+    Restart(verbs::Restart),
+    RunCron(verbs::RunCron),
     Crds(crds::Arguments),
     Explain(explain::Arguments),
     Controller(controller::Arguments),
@@ -119,6 +127,10 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     match command {
         Command::Render(arguments) => render::run(&arguments, io),
         Command::Check(arguments) => check::run(&arguments, io),
+        Command::Diff(arguments) => diff::run(&arguments, io),
+        Command::Why(arguments) => why::run(&arguments, io),
+        Command::Restart(arguments) => verbs::restart(&arguments, io),
+        Command::RunCron(arguments) => verbs::run_cron(&arguments, io),
         Command::Crds(arguments) => crds::run(&arguments, io),
         Command::Explain(arguments) => explain::run(&arguments, io),
         Command::Controller(arguments) => controller::run(arguments),

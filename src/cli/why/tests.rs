@@ -1,0 +1,141 @@
+use serde_json::json;
+
+use super::*;
+
+const NOW: &str = "2026-11-22T10:30:00Z";
+
+fn app(conditions: &Value) -> Value {
+    json!({
+        "metadata": {"name": "annuaire", "namespace": "b4--22", "uid": "app", "generation": 4},
+        "status": {"observedGeneration": 4, "url": "https://annuaire.fr", "conditions": conditions},
+    })
+}
+
+fn evidence(app: Value) -> Evidence {
+    Evidence {
+        app,
+        deployments: vec![],
+        jobs: vec![],
+        pods: vec![],
+        events: vec![],
+    }
+}
+
+fn tell(evidence: &Evidence) -> (String, Exit) {
+    evidence.tell(NOW.parse().unwrap())
+}
+
+#[test]
+fn an_app_that_is_well_is_told_in_three_lines() {
+    let ready = json!([{"type": "Ready", "status": "True", "reason": "Running", "message": "2 of 2 instances are ready", "lastTransitionTime": "2026-11-22T10:00:00Z"}]);
+    let (text, exit) = tell(&evidence(app(&ready)));
+    assert_eq!(exit, Exit::Fine);
+    assert_eq!(
+        text,
+        "StartupApp annuaire in b4--22: well (Running) since 2026-11-22T10:00:00Z, 30 min ago\n  2 of 2 instances are ready\n  URL: https://annuaire.fr\n"
+    );
+}
+
+#[test]
+fn an_app_in_trouble_is_told_with_evidence_and_the_next_step() {
+    let mut evidence = evidence(app(&json!([
+        {"type": "Stalled", "status": "True", "reason": "CrashLooping", "message": "web ended 6 times", "lastTransitionTime": "2026-11-22T10:28:30Z"},
+        {"type": "Ready", "status": "False", "reason": "CrashLooping", "message": "web ended 6 times", "lastTransitionTime": "2026-11-22T10:28:30Z"},
+        {"type": "Released", "status": "True", "reason": "Released", "message": "", "lastTransitionTime": "2026-11-20T10:28:30Z"},
+        {"type": "Available", "status": "False", "reason": "NotServing", "message": "web has no instance", "lastTransitionTime": "2026-11-22T06:28:30Z"},
+    ])));
+    evidence.deployments.push(json!({
+        "metadata": {"name": "annuaire-web", "uid": "d"}, "spec": {"replicas": 2},
+        "status": {"readyReplicas": 1, "updatedReplicas": 1, "conditions": [
+            {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: dso-quota"},
+            {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": "fine"},
+        ]},
+    }));
+    evidence.jobs.push(json!({
+        "metadata": {"name": "annuaire-purge-1", "uid": "j"},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached the specified backoff limit", "lastTransitionTime": "2026-11-22T10:29:00Z"}]},
+    }));
+    evidence.pods.push(json!({
+        "metadata": {"name": "annuaire-web-5d-x", "uid": "p", "ownerReferences": [{"uid": "rs"}]},
+        "status": {"phase": "Running", "containerStatuses": [{
+            "restartCount": 6,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s"}},
+            "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": "no such table\nbye", "finishedAt": "2026-11-22T10:29:30Z"}},
+        }]},
+    }));
+    evidence.pods.push(json!({"metadata": {"name": "annuaire-web-5d-y", "uid": "q"}, "status": {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}}));
+    let event = |uid: &str, kind: &str, name: &str, at: &str, type_: &str| {
+        json!({"type": type_, "reason": "BackOff", "message": "Back-off", "count": 14, "lastTimestamp": at,
+               "involvedObject": {"uid": uid, "kind": kind, "name": name}})
+    };
+    evidence.events = vec![
+        event("p", "Pod", "annuaire-web-5d-x", "2026-11-22T10:20:00Z", "Warning"),
+        event(
+            "other-rs",
+            "ReplicaSet",
+            "annuaire-web-7f",
+            "2026-11-22T10:29:59Z",
+            "Warning",
+        ),
+        event("p", "Pod", "annuaire-web-5d-x", "2026-11-22T10:21:00Z", "Normal"),
+        event("stranger", "Pod", "other-web-5d-x", "2026-11-22T10:21:00Z", "Warning"),
+        event(
+            "stranger",
+            "ReplicaSet",
+            "annuaire-web-api-7f",
+            "2026-11-22T10:21:00Z",
+            "Warning",
+        ),
+    ];
+    let (text, exit) = tell(&evidence);
+    assert_eq!(exit, Exit::Found);
+    let expected = "\
+StartupApp annuaire in b4--22: Stalled (CrashLooping) since 2026-11-22T10:28:30Z, 90 s ago
+  web ended 6 times
+  URL: https://annuaire.fr
+  Next: Read its exit code and last words in the message, and its log with `kubectl logs`.
+
+Conditions
+  Available: False (NotServing) since 2026-11-22T06:28:30Z, 4 h ago: web has no instance
+  Released: True (Released) since 2026-11-20T10:28:30Z, 2 days ago
+
+Evidence
+  Deployment annuaire-web: 1 of 2 instances ready, 1 of the newest version
+    FailedCreate: exceeded quota: dso-quota
+  Job annuaire-purge-1: failed at 2026-11-22T10:29:00Z, 60 s ago: Job has reached the specified backoff limit
+  Pod annuaire-web-5d-x: Running
+    CrashLoopBackOff: back-off 5m0s
+    ended at 2026-11-22T10:29:30Z, 30 s ago with exit code 1 (Error), 6 restarts:
+      no such table
+      bye
+  Event 1 s ago, 14 times: ReplicaSet annuaire-web-7f: BackOff: Back-off
+  Event 10 min ago, 14 times: Pod annuaire-web-5d-x: BackOff: Back-off
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn an_app_that_the_operator_has_not_seen_is_told_so() {
+    let (text, exit) = tell(&evidence(
+        json!({"metadata": {"name": "a", "namespace": "b"}, "status": {"observedGeneration": -1}}),
+    ));
+    assert_eq!(exit, Exit::Found);
+    assert!(
+        text.contains("the operator has not looked at it yet\n  Next: check that the operator runs"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_verdict_on_an_older_spec_is_no_all_clear() {
+    let mut app = app(
+        &json!([{"type": "Ready", "status": "True", "reason": "Running", "message": "fine", "lastTransitionTime": NOW}]),
+    );
+    app["metadata"]["generation"] = json!(5);
+    let (text, exit) = tell(&evidence(app));
+    assert_eq!(exit, Exit::Found);
+    assert!(
+        text.contains("not ready (Running)") && text.contains("(generation 5, it knows 4)"),
+        "{text}"
+    );
+}

@@ -1,0 +1,346 @@
+//! The commands that ask a cluster, on a real API server: the program as people run it, with a kubeconfig.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and so may its helpers"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
+use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tremplin_core::api::{StartupApp, crd};
+use tremplin_core::live::STARTUP_APP_MANAGER;
+use tremplin_e2e::ControlPlane;
+
+const APP: &str = "
+apiVersion: tremplin.dev/v1alpha1
+kind: StartupApp
+metadata: {name: annuaire}
+spec:
+  image: ghcr.io/betagouv/annuaire:8f2c1e0
+  crons: [{name: purge, schedule: '@daily'}]
+";
+
+/// A namespace of its own, with the CRDs installed.
+struct Place {
+    client: kube::Client,
+    kubeconfig: PathBuf,
+    namespace: String,
+}
+
+async fn place() -> Place {
+    let plane = ControlPlane::shared().await.unwrap();
+    let client = plane.client().unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in crd::all() {
+        let name = definition.metadata.name.clone().unwrap();
+        let params = PatchParams::apply("tests").force();
+        definitions
+            .patch(&name, &params, &Patch::Apply(&definition))
+            .await
+            .unwrap();
+        await_condition(definitions.clone(), &name, is_crd_established())
+            .await
+            .unwrap();
+    }
+    Place {
+        client,
+        kubeconfig: plane.kubeconfig(),
+        namespace: plane.namespace("cli").await.unwrap(),
+    }
+}
+
+impl Place {
+    /// Runs the program with `-n` set to the namespace.
+    async fn run(&self, arguments: &[&str], input: &str) -> Ran {
+        run_as(
+            Path::new(env!("CARGO_BIN_EXE_tremplin")),
+            &self.kubeconfig,
+            &[arguments, &["-n", &self.namespace]].concat(),
+            input,
+        )
+        .await
+    }
+
+    /// Writes objects as the operator would: with its field manager, and owned by the app.
+    async fn apply_as_operator(&self, rendered: &str, app: &Value) {
+        for mut object in documents(rendered) {
+            object["metadata"]["ownerReferences"] = json!([{
+                "apiVersion": "tremplin.dev/v1alpha1", "kind": "StartupApp", "name": "annuaire",
+                "uid": app["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
+            }]);
+            self.apply(&object, STARTUP_APP_MANAGER).await;
+        }
+    }
+
+    async fn apply(&self, object: &Value, manager: &str) -> Value {
+        let types: TypeMeta = serde_json::from_value(object.clone()).unwrap();
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).unwrap());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        let params = PatchParams::apply(manager).force();
+        let name = object["metadata"]["name"].as_str().unwrap();
+        serde_json::to_value(api.patch(name, &params, &Patch::Apply(object)).await.unwrap()).unwrap()
+    }
+
+    fn apps(&self) -> Api<StartupApp> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn status_of_app(&self, status: Value) {
+        let patch = Patch::Merge(json!({ "status": status }));
+        let params = PatchParams::default();
+        self.apps().patch_status("annuaire", &params, &patch).await.unwrap();
+    }
+}
+
+struct Ran {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+async fn run_as(program: &Path, kubeconfig: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // A command that reads no input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let ended = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output());
+    let Output { status, stdout, stderr } = ended.await.unwrap().unwrap();
+    Ran {
+        code: status.code(),
+        output: String::from_utf8(stdout).unwrap(),
+        errors: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    tremplin_core::yaml::parse(text)
+        .unwrap()
+        .into_iter()
+        .map(|document| document.value)
+        .collect()
+}
+
+#[tokio::test]
+async fn diff_is_empty_when_the_cluster_is_as_rendered_and_tells_what_is_not() {
+    let place = place().await;
+    let nothing_there = place.run(&["diff", "-f", "-"], APP).await;
+    assert_eq!(nothing_there.code, Some(1), "{}", nothing_there.errors);
+    assert!(
+        nothing_there.output.contains("+++ rendered/Deployment/annuaire-web"),
+        "{}",
+        nothing_there.output
+    );
+
+    let app = place.apply(&documents(APP)[0], "a-person").await;
+    let rendered = place.run(&["render", "-f", "-"], APP).await;
+    assert_eq!(rendered.code, Some(0), "{}", rendered.errors);
+    place.apply_as_operator(&rendered.output, &app).await;
+    let same = place.run(&["diff", "-f", "-"], APP).await;
+    assert_eq!(
+        (same.code, same.output.as_str(), same.errors.as_str()),
+        (Some(0), "", "")
+    );
+
+    let changed = APP
+        .replace("8f2c1e0", "9a0b1c2")
+        .replace("  crons: [{name: purge, schedule: '@daily'}]\n", "");
+    let different = place.run(&["diff", "-f", "-"], &changed).await;
+    assert_eq!(different.code, Some(1), "{}", different.errors);
+    assert!(
+        different.output.contains(
+            "-        image: ghcr.io/betagouv/annuaire:8f2c1e0\n+        image: ghcr.io/betagouv/annuaire:9a0b1c2\n"
+        ),
+        "{}",
+        different.output
+    );
+    assert!(
+        different.output.contains("--- live/CronJob/annuaire-purge\n"),
+        "{}",
+        different.output
+    );
+    assert!(
+        !different.output.contains("Service/annuaire-web"),
+        "{}",
+        different.output
+    );
+}
+
+#[tokio::test]
+async fn diff_says_that_a_foreign_object_would_be_left_alone() {
+    let place = place().await;
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "annuaire-web"}, "spec": {"ports": [{"port": 1}]}});
+    place.apply(&service, "somebody").await;
+    let ran = place.run(&["diff", "-f", "-"], APP).await;
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.errors.contains("Service/annuaire-web is there and not this app's"),
+        "{}",
+        ran.errors
+    );
+}
+
+#[tokio::test]
+async fn restart_annotates_the_app_and_follows_the_rollout() {
+    let place = place().await;
+    place.apply(&documents(APP)[0], "a-person").await;
+    let ran = place.run(&["restart", "startupapp/annuaire"], "").await;
+    assert_eq!((ran.code, ran.output.as_str()), (Some(0), ""), "{}", ran.errors);
+    let app = place.apps().get("annuaire").await.unwrap();
+    let at = app.metadata.annotations.unwrap()["tremplin.dev/restarted-at"].clone();
+    assert!(ran.errors.contains(&at), "{}", ran.errors);
+    at.parse::<jiff::Timestamp>().unwrap();
+
+    let late = place
+        .run(&["restart", "annuaire", "--wait", "--timeout", "1s"], "")
+        .await;
+    assert_eq!(late.code, Some(1));
+    assert!(
+        late.errors.contains("waiting for the operator") && late.errors.contains("not done in time"),
+        "{}",
+        late.errors
+    );
+
+    let nobody = place.run(&["restart", "portail"], "").await;
+    assert_eq!(nobody.code, Some(2));
+    assert!(
+        nobody
+            .errors
+            .contains("there is no StartupApp portail in the namespace"),
+        "{}",
+        nobody.errors
+    );
+}
+
+#[tokio::test]
+async fn run_cron_asks_for_a_run_and_tells_how_it_ended() {
+    let place = place().await;
+    place.apply(&documents(APP)[0], "a-person").await;
+    let unknown = place.run(&["run-cron", "annuaire", "mails"], "").await;
+    assert_eq!(unknown.code, Some(2));
+    assert!(
+        unknown.errors.contains("has no cron mails; it has: purge"),
+        "{}",
+        unknown.errors
+    );
+
+    let act = async {
+        // The operator's part: the Job that the annotation asks for. The Job controller ends it at its deadline.
+        let apps = place.apps();
+        let asked = |app: Option<&StartupApp>| {
+            app.is_some_and(|app| {
+                app.metadata
+                    .annotations
+                    .as_ref()
+                    .is_some_and(|all| all.contains_key("tremplin.dev/run-cron"))
+            })
+        };
+        let app = await_condition(apps, "annuaire", asked).await.unwrap().unwrap();
+        let request = app.metadata.annotations.unwrap()["tremplin.dev/run-cron"].clone();
+        assert!(request.starts_with("purge@"), "{request}");
+        let name = tremplin_core::names::one_shot("annuaire", "purge", &request);
+        let container = json!({"name": "purge", "image": "ghcr.io/betagouv/annuaire:8f2c1e0"});
+        let template = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {"activeDeadlineSeconds": 1, "template": template}});
+        place.apply(&job, STARTUP_APP_MANAGER).await;
+    };
+    let (ran, ()) = tokio::join!(
+        place.run(&["run-cron", "annuaire", "purge", "--wait", "--timeout", "30s"], ""),
+        act
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.errors);
+    assert!(
+        ran.errors
+            .contains("it failed: Job was active longer than specified deadline"),
+        "{}",
+        ran.errors
+    );
+}
+
+#[tokio::test]
+async fn why_tells_the_reason_and_the_next_step() {
+    let place = place().await;
+    place.apply(&documents(APP)[0], "a-person").await;
+    let unseen = place.run(&["why", "annuaire"], "").await;
+    assert_eq!(unseen.code, Some(1));
+    assert!(
+        unseen.output.contains("the operator has not looked at it yet"),
+        "{}",
+        unseen.output
+    );
+    let ready = json!({"type": "Ready", "status": "False", "reason": "HostTaken", "message": "the host is taken", "lastTransitionTime": "2026-11-22T10:00:00Z"});
+    place
+        .status_of_app(json!({"observedGeneration": 1, "conditions": [ready]}))
+        .await;
+    let ran = place.run(&["why", "sapp/annuaire"], "").await;
+    assert_eq!(ran.code, Some(1), "{}", ran.errors);
+    assert!(
+        ran.output.contains("(HostTaken) since 2026-11-22T10:00:00Z"),
+        "{}",
+        ran.output
+    );
+    assert!(ran.output.contains("  Next: Choose another host"), "{}", ran.output);
+}
+
+#[tokio::test]
+async fn an_unreachable_cluster_is_told_not_waited_for() {
+    let folder = tempdir();
+    let kubeconfig = folder.join("config");
+    let nowhere = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}], "users": [{"name": "x", "user": {}}],
+    });
+    std::fs::write(&kubeconfig, nowhere.to_string()).unwrap();
+    let ran = run_as(
+        Path::new(env!("CARGO_BIN_EXE_tremplin")),
+        &kubeconfig,
+        &["why", "annuaire", "-n", "x"],
+        "",
+    )
+    .await;
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.errors.contains("failed to read the StartupApp annuaire of x"),
+        "{}",
+        ran.errors
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn as_kubectl_finds_it_by_a_link_it_calls_itself_kubectl_tremplin() {
+    let folder = tempdir();
+    let link = folder.join("kubectl-tremplin");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tremplin"), &link).unwrap();
+    let ran = run_as(&link, Path::new("/nonexistent"), &["why", "--help"], "").await;
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.output.contains("Usage: kubectl tremplin why"), "{}", ran.output);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn tempdir() -> PathBuf {
+    let name = format!(
+        "tremplin-command-line-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    );
+    let folder = std::env::temp_dir().join(name.replace(['(', ')'], ""));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
