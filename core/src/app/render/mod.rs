@@ -133,9 +133,13 @@ pub fn render(app: &ValidApp, platform: &Platform, marks: &Marks) -> DesiredApp 
     }
 }
 
-/// The ownerReference that ties a child to its app: the API server deletes the child when the app is gone.
+/// The ownerReference that ties a child to its app: the API server deletes the child when the app is gone. A deletion in
+/// the foreground, which is Argo CD's, waits for the child: then the app is gone when nothing of it runs any more.
 pub fn owner_reference(app: &StartupApp) -> Option<OwnerReference> {
-    app.controller_owner_ref(&())
+    Some(OwnerReference {
+        block_owner_deletion: Some(true),
+        ..app.controller_owner_ref(&())?
+    })
 }
 
 /// What every renderer needs.
