@@ -92,21 +92,20 @@ fn read_json(file: &Path) -> Value {
 #[tokio::test]
 async fn the_operator_runs_under_any_user_with_a_read_only_root() {
     packages::ensure(&[Package::new("runc", "runc")]).await.unwrap();
-    let image = image::operator("0123abc").await.unwrap();
+    let binary = image::operator_binary().await.unwrap();
+    let image = image::operator(&binary, "local").await.unwrap();
     let unpacked = Unpacked::new(&image);
     assert_eq!(unpacked.config["config"]["User"], "65532:0");
     assert_eq!(
         unpacked.config["config"]["Labels"]["org.opencontainers.image.revision"],
-        "0123abc"
+        "local"
     );
     // The user of the image, and one of those that OpenShift draws for a namespace.
     for user in [json!({"uid": 65532, "gid": 0}), json!({"uid": 1_000_680_000, "gid": 0})] {
         let output = unpacked.run(&user, &["--help"]);
-        assert!(
-            output.status.success(),
-            "{user}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let [words, errors] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "{user}: {errors}");
+        assert!(words.contains("Usage: tremplin"), "{words}");
     }
     let certificates = fs::read_to_string(unpacked.folder.join("rootfs/etc/ssl/certs/ca-certificates.crt")).unwrap();
     assert!(certificates.contains("BEGIN CERTIFICATE"));
@@ -114,10 +113,9 @@ async fn the_operator_runs_under_any_user_with_a_read_only_root() {
 
 #[tokio::test]
 async fn the_operator_and_its_image_stay_small() {
-    let binary = fs::metadata(image::operator_binary().await.unwrap()).unwrap().len();
-    let archive = fs::metadata(image::operator("0123abc").await.unwrap().archive)
-        .unwrap()
-        .len();
+    let program = image::operator_binary().await.unwrap();
+    let image = image::operator(&program, "local").await.unwrap();
+    let [binary, archive] = [program, image.archive].map(|file| fs::metadata(file).unwrap().len());
     println!("binary {binary} bytes, image {archive} bytes");
     assert!(binary <= 15 * MEGABYTE, "the binary has {binary} bytes");
     assert!(archive <= 20 * MEGABYTE, "the image has {archive} bytes");

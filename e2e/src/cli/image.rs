@@ -36,7 +36,7 @@ pub(crate) async fn build(arguments: &Arguments) -> Result<()> {
         Name::Operator => {
             let binary = image::operator_binary().await?;
             println!("binary:  {} ({})", binary.display(), megabytes(&binary)?);
-            image::operator(&arguments.revision).await?
+            image::operator(&binary, &arguments.revision).await?
         }
         Name::SampleApp => image::sample_app(&arguments.version).await?,
     };

@@ -13,20 +13,20 @@ use crate::progress::Step;
 /// Where the operator's images come from.
 pub const OPERATOR: &str = "ghcr.io/tremplin-dev/tremplin";
 
-/// The image of the operator, from the release binary of this checkout. Its tag holds the hash of its
-/// content, so that a cluster never runs an older one under the same name.
+/// The image of the operator with `binary` in it ([`operator_binary`]). Its tag holds the hash of its content, so
+/// that a cluster never runs an older one under the same name.
 ///
 /// `revision` is the commit that the label `org.opencontainers.image.revision` tells.
 ///
 /// # Errors
-/// If cargo or buildah fails; their last words are in the message.
-pub async fn operator(revision: &str) -> Result<Image> {
+/// If buildah fails; its last words are in the message.
+pub async fn operator(binary: &Path, revision: &str) -> Result<Image> {
     let version = env!("CARGO_PKG_VERSION");
     let recipe = Recipe {
         repository: OPERATOR,
         tag: format!("{version}-{{key}}"),
         dockerfile: repository().join("Dockerfile"),
-        files: vec![(operator_binary().await?, "target/release/tremplin")],
+        files: vec![(binary.to_owned(), "target/release/tremplin")],
         arguments: vec![
             ("BINARY", "prebuilt".to_owned()),
             ("VERSION", version.to_owned()),
@@ -38,6 +38,9 @@ pub async fn operator(revision: &str) -> Result<Image> {
 }
 
 /// The release binary, built by cargo if anything changed since.
+///
+/// # Errors
+/// If it does not compile; cargo's last words are in the message.
 pub async fn operator_binary() -> Result<PathBuf> {
     let step = Step::start("building the operator (release; minutes after a change)");
     let mut cargo = Command::new("cargo");
