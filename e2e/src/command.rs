@@ -33,7 +33,8 @@ pub(crate) async fn run(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-fn last_lines(text: &str) -> String {
+/// The end of what a program said.
+pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
     lines
         .get(lines.len().saturating_sub(TAIL)..)

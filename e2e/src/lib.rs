@@ -12,6 +12,7 @@ mod certificates;
 pub mod cluster;
 mod command;
 pub mod control_plane;
+pub mod demo;
 pub mod environment;
 pub mod http;
 pub mod image;

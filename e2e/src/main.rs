@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use tremplin_e2e::ingress;
 use tremplin_e2e::tools::{self, Tool};
+use tremplin_e2e::{demo, ingress};
 
 mod cli {
     pub(crate) mod cluster;
+    pub(crate) mod demo;
     pub(crate) mod environment;
     pub(crate) mod image;
 }
@@ -42,6 +43,10 @@ enum Command {
         /// Its archive, as `image` or `docker save` writes it
         archive: PathBuf,
     },
+    /// Show Tremplin at work on a cluster, and leave it running
+    Demo(cli::demo::Arguments),
+    /// Take the demo down
+    DemoDown(cli::demo::Arguments),
     /// Lead requests into a cluster by its Ingress objects, in the foreground
     #[command(hide = true)]
     Ingress {
@@ -74,6 +79,8 @@ async fn run(command: Command) -> Result<()> {
         Command::Up(wanted) => cli::cluster::up(&wanted).await,
         Command::Down(named) => cli::cluster::down(&named).await,
         Command::Import { cluster, archive } => cli::cluster::import(&cluster, &archive).await,
+        Command::Demo(arguments) => demo::up(&arguments.target()).await,
+        Command::DemoDown(arguments) => demo::down(&arguments.target()).await,
         Command::Ingress { folder } => ingress::serve_cluster(&folder).await,
         Command::Status => cli::cluster::status().await,
         Command::Kubeconfig(named) => cli::cluster::kubeconfig(&named),
