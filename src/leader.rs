@@ -178,8 +178,9 @@ impl Elector {
 
 async fn manager(client: &Client, lease: &Lease) -> Result<LeaseManager, LeaseManagerError> {
     let seconds = lease.duration.as_secs();
-    // Renewed after three fifths, so that two tries fit before leadership ends at four fifths.
-    let grace = (seconds * 2 / 5).max(1);
+    // Renewed after a third, so that an API server that is restarted does not cost the lease: leadership ends at four
+    // fifths, several tries later.
+    let grace = (seconds * 2 / 3).max(1);
     let params = LeaseParams::new(&lease.identity, seconds, grace);
     LeaseManager::new(
         client.clone(),
@@ -197,7 +198,7 @@ fn observed(client: Client, lease: Lease, leadership: Leadership) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
         let (client, lease, leadership) = (client.clone(), lease.clone(), leadership.clone());
         async move {
-            let limit = lease.duration / 10;
+            let limit = lease.duration / 6;
             match timeout(limit, exchange(client, request, &lease, &leadership)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(BoxError::from(format!("no answer about the lease within {limit:?}"))),

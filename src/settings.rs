@@ -128,7 +128,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The API keeps a lease's duration in whole seconds; renewing takes a third of it, so three are the least.
+/// The API keeps a lease's duration in whole seconds; it is renewed after a third of it, so three are the least.
 fn lease_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.subsec_millis() != 0 || duration.as_secs() < 3 {
