@@ -4,13 +4,16 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request as HttpRequest, Response};
+use http::{HeaderValue, Method, Request as HttpRequest, Response, header};
 use kube::Client;
 use kube::client::Body;
 use tower::BoxError;
 
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, Request};
+
+/// What the API server's log calls us.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tremplin/", env!("CARGO_PKG_VERSION")));
 
 /// A write was asked for without the lease.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -42,8 +45,13 @@ pub fn fenced(client: Client, leadership: Leadership, metrics: Arc<Metrics>) -> 
     })
 }
 
-async fn send(client: Client, request: HttpRequest<Body>, metrics: Arc<Metrics>) -> Result<Response<Body>, BoxError> {
+async fn send(
+    client: Client,
+    mut request: HttpRequest<Body>,
+    metrics: Arc<Metrics>,
+) -> Result<Response<Body>, BoxError> {
     let verb = verb(&request);
+    request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
     let answer = client.send(request).await;
     let code = answer.as_ref().map_or("none", |answer| class(answer.status().as_u16()));
     metrics.requests.get_or_create(&Request { verb, code }).inc();
