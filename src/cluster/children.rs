@@ -124,6 +124,8 @@ pub(super) struct Known {
     pub owned: Option<Digest>,
     /// The app that its label names.
     pub app: Option<String>,
+    /// Whether our watches select it: of others, nobody would tell that they are gone.
+    pub watched: bool,
     pub deleting: bool,
 }
 
@@ -141,7 +143,7 @@ pub(super) trait KindStore: Send + Sync {
     fn path(&self, namespace: &str) -> String;
     fn find(&self, namespace: &str, name: &str) -> Option<Known>;
     fn of_app(&self, namespace: &str, app: &str) -> Vec<Known>;
-    /// Keeps the API server's answer.
+    /// Keeps the API server's answer, if the watch will tell when it is gone.
     fn keep(&self, answer: &Value) -> Result<Known, serde_json::Error>;
     fn forget(&self, namespace: &str, name: &str, uid: &str);
 }
@@ -165,8 +167,10 @@ impl<K: Kept> KindStore for Store<Live<K>> {
     fn keep(&self, answer: &Value) -> Result<Known, serde_json::Error> {
         let live = Live::<K>::from_value(answer)?;
         let known = known(&live);
-        // The round that wrote it looks at it itself: nobody else needs to be told.
-        let _ = self.put(live);
+        if known.watched {
+            // The round that wrote it looks at it itself: nobody else needs to be told.
+            let _ = self.put(live);
+        }
         Ok(known)
     }
 
@@ -199,6 +203,7 @@ fn known<K: Kept>(live: &Live<K>) -> Known {
         }),
         owned: live.owned,
         app: live.label(labels::APP).map(str::to_owned),
+        watched: live.label(labels::MANAGED_BY) == Some(labels::MANAGER),
         deleting: live.is_deleting(),
     }
 }
