@@ -4,6 +4,8 @@
 //! StartupApp, Observed, Platform ──decide──▶ Decision ──(applied by the operator)──▶ status
 //! ```
 
+#[cfg(test)]
+mod arbitrary;
 mod decision;
 mod environment_variables;
 mod health;
@@ -13,6 +15,8 @@ mod mask;
 mod nulls;
 pub mod observed;
 mod offline;
+#[cfg(test)]
+mod properties;
 pub mod reasons;
 mod release;
 pub mod render;
