@@ -1,7 +1,7 @@
 //! The only reads of an app's round. All but two come from what the watches show; the two exceptions cost a request
 //! only for apps that name Secrets or ConfigMaps, or that are in trouble nobody explains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tremplin_core::api::StartupApp;
 use tremplin_core::app::hosts::{Carrier, HostFacts};
 use tremplin_core::app::observed::{Content, Observed};
 use tremplin_core::app::valid::ContentRef;
-use tremplin_core::app::{Reason, content_refs, render, unexplained, validate};
+use tremplin_core::app::{Reason, ReleaseRecord, content_refs, render, unexplained, validate};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
 use tremplin_core::live::{Kept, Live};
@@ -65,13 +65,14 @@ impl StartupApps {
             deployments: owned_by(uid, children.deployments.group(&app_group)),
             pods: children.pods.group(&app_group),
             release_record: record.filter(|record| record.owner_uid() == Some(uid)),
-            contents: self.contents(app).await?,
+            contents: BTreeMap::new(),
             events: BTreeMap::new(),
             gone_jobs: gone_jobs.to_vec(),
             namespace: context,
             cron_jobs,
             jobs,
         };
+        observed.contents = self.contents(app, &observed).await?;
         let ask_again = self.ask(&mut observed).await;
         Ok(View { observed, ask_again })
     }
@@ -100,10 +101,18 @@ impl StartupApps {
         hosts.into_iter().map(|host| (host.clone(), facts(&host))).collect()
     }
 
-    /// One GET for each version of a Secret or ConfigMap that was not read before.
-    async fn contents(&self, app: &StartupApp) -> Result<BTreeMap<ContentRef, Content>, Fault<Reason>> {
+    /// One GET for each version of a Secret or ConfigMap that was not read before: of those that the spec names, and
+    /// that the version names which is released and may still run. (A record that cannot be read is decided on later.)
+    async fn contents(
+        &self,
+        app: &StartupApp,
+        observed: &Observed,
+    ) -> Result<BTreeMap<ContentRef, Content>, Fault<Reason>> {
         let namespace = app.metadata.namespace.as_deref().unwrap_or_default();
-        let reads = content_refs(&app.spec).into_iter().map(async |content| {
+        let released = ReleaseRecord::of(observed).unwrap_or_default().released;
+        let specs = released.iter().map(|released| &released.spec).chain([&app.spec]);
+        let wanted: BTreeSet<ContentRef> = specs.flat_map(content_refs).collect();
+        let reads = wanted.into_iter().map(async |content| {
             let state = self
                 .cluster
                 .content(namespace, &content)
