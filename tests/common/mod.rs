@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -281,6 +282,38 @@ impl Team {
                 .await
                 .unwrap();
         }
+    }
+
+    /// Plays the Job controller: every Job that may run has run and succeeded. Gives the UIDs of those that ran.
+    pub async fn run_jobs(&self) -> Vec<String> {
+        let mut ran = Vec::new();
+        for job in self.api::<Job>().list(&kube::api::ListParams::default()).await.unwrap() {
+            if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+                continue;
+            }
+            // Noted even when an earlier call, cut off, has played it already.
+            ran.push(job.metadata.uid.clone().unwrap());
+            if job
+                .status
+                .as_ref()
+                .is_some_and(|status| status.completion_time.is_some())
+            {
+                continue;
+            }
+            let now = "2026-11-22T10:00:00Z";
+            let condition = |type_| json!({"type": type_, "status": "True", "lastTransitionTime": now});
+            let status = json!({"status": {
+                "startTime": now, "completionTime": now, "succeeded": 1,
+                "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],
+            }});
+            let name = job.metadata.name.unwrap();
+            let answer = self
+                .api::<Job>()
+                .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+                .await;
+            answer.unwrap();
+        }
+        ran
     }
 
     /// Kind and name of everything that carries the app's label.
