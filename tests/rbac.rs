@@ -271,7 +271,6 @@ async fn live_a_full_life(team: &Team) {
     team.change(
         "shop",
         json!({
-            "metadata": {"annotations": {labels::RUN_CRON: null}},
             "spec": {"exposure": "None", "crons": null, "processes": [{"name": "worker"}]},
         }),
     )

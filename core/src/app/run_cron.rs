@@ -38,12 +38,14 @@ pub type RunDecision = (Option<(String, String)>, RunStep);
 /// Decides about the request, if there is one: the annotation that the cron's CronJob is to carry, and the next step.
 ///
 /// # Errors
-/// When the value cannot be read or names no cron.
+/// When the value cannot be read.
 pub fn decide(app: &ValidApp, request: Option<&str>, observed: &Observed) -> Result<RunDecision, Fault<Reason>> {
     let Some(request) = request else {
         return Ok((None, RunStep::None));
     };
-    let (cron, at) = parse(request, app)?;
+    let Some((cron, at)) = parse(request, app)? else {
+        return Ok((None, RunStep::None));
+    };
     let Some(live) = observed.cron_job(&cron) else {
         return Ok((None, RunStep::None));
     };
@@ -85,7 +87,9 @@ pub fn decide(app: &ValidApp, request: Option<&str>, observed: &Observed) -> Res
     }
 }
 
-fn parse(request: &str, app: &ValidApp) -> Result<(String, Timestamp), Fault<Reason>> {
+/// `None`: for a cron that is no more. The annotation stays on the object long after the run (Argo CD leaves it, and
+/// nobody thinks of it), so that must not hold up the app.
+fn parse(request: &str, app: &ValidApp) -> Result<Option<(String, Timestamp)>, Fault<Reason>> {
     let field = format!("metadata.annotations[{}]", labels::RUN_CRON);
     let fault = |message: String| {
         let fix = "write <cron>@<RFC 3339 time>, as in reminders@2026-11-22T10:00:00Z";
@@ -97,10 +101,8 @@ fn parse(request: &str, app: &ValidApp) -> Result<(String, Timestamp), Fault<Rea
     let at = at
         .parse::<Timestamp>()
         .map_err(|_| fault(format!("{at:?} is not an RFC 3339 time")))?;
-    if !app.crons.iter().any(|known| known.name == cron) {
-        return Err(fault(format!("there is no cron {cron:?}")));
-    }
-    Ok((cron.to_owned(), at))
+    let is_known = app.crons.iter().any(|known| known.name == cron);
+    Ok(is_known.then(|| (cron.to_owned(), at)))
 }
 
 #[cfg(test)]

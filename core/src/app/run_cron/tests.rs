@@ -72,7 +72,7 @@ fn a_request_older_than_the_cron_job_was_for_its_predecessor() {
 
 #[test]
 fn a_request_that_cannot_be_read_names_the_annotation() {
-    for request in ["mails", "mails@noon", "nobody@2026-11-22T10:00:00Z"] {
+    for request in ["mails", "mails@noon"] {
         let Decision::Refused(faults) = asked(request).decide() else {
             panic!("{request}")
         };
@@ -82,4 +82,12 @@ fn a_request_that_cannot_be_read_names_the_annotation() {
             Some("metadata.annotations[tremplin.dev/run-cron]")
         );
     }
+}
+
+#[test]
+fn a_request_for_a_cron_that_is_no_more_holds_nothing_up() {
+    let mut world = asked("nobody@2026-11-22T10:00:00Z");
+    world.settle();
+    assert!(world.created.is_empty());
+    assert!(matches!(world.decide(), Decision::Go(_)));
 }
