@@ -1,0 +1,72 @@
+//! Secrets and ConfigMaps that an app names: missing, created, changed.
+#![cfg(test)] // helpers here may unwrap as tests do
+
+mod common;
+
+use common::{Operator, Team, eventually, install, requests};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
+
+const SPEC: &str = "{image: 'ghcr.io/brigade/site:one', secretEnv: {DATABASE_URL: {name: database, key: url}}}";
+const GET: &str = "get secrets/database 200";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_secret_heals_and_a_changed_one_rolls_once() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let client = install(&control_plane).await;
+    let team = Team::new(&control_plane, &client, "paris").await;
+    let operator = Operator::plain(&control_plane, &[]);
+    let log = control_plane.audit_log();
+
+    team.commit("brigade", SPEC).await;
+    let (_, condition) = team.told("brigade", "Ready", "False", "ReferenceMissing").await;
+    assert!(condition.message.contains("Secret database"), "{condition:?}");
+
+    team.create::<Secret>("{metadata: {name: database}, stringData: {url: 'postgres://hunter2', other: x}}")
+        .await;
+    team.told("brigade", "Ready", "False", "Deploying").await;
+    let first = mark(&team).await.unwrap();
+    assert!(!first.contains("hunter2"));
+
+    let before = log.mark(&client).await.unwrap();
+    let change = json!({"stringData": {"url": "postgres://hunter3"}});
+    team.api::<Secret>()
+        .patch("database", &PatchParams::default(), &Patch::Merge(change))
+        .await
+        .unwrap();
+    eventually("the process rolls", async || {
+        mark(&team).await.filter(|mark| *mark != first)
+    })
+    .await;
+
+    // A key that nothing uses: one GET to find out, no roll.
+    let change = json!({"stringData": {"other": "y"}});
+    team.api::<Secret>()
+        .patch("database", &PatchParams::default(), &Patch::Merge(change))
+        .await
+        .unwrap();
+    let asked = eventually("both versions are read", async || {
+        let asked = requests(&log.between(before, log.mark(&client).await.unwrap()).unwrap());
+        (asked.iter().filter(|request| *request == GET).count() == 2).then_some(asked)
+    })
+    .await;
+    let rolls = asked
+        .iter()
+        .filter(|request| request.starts_with("patch deployments/"))
+        .count();
+    assert_eq!(rolls, 1, "{asked:?}");
+    operator.stop().await.unwrap();
+}
+
+/// The mark of content in the pod template.
+async fn mark(team: &Team) -> Option<String> {
+    let live = team.deployments().get_opt("brigade-web").await.unwrap()?;
+    live.spec
+        .template
+        .metadata?
+        .annotations?
+        .get("tremplin.dev/content")
+        .cloned()
+}
