@@ -92,7 +92,7 @@ image: ## build the operator's image (needs root, no Docker) and show sizes
 	  --revision "$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 
 .PHONY: generate
-generate: ## write the files that are made from the code: crds/, and the copies in charts/
+generate: ## write the files that are made from the code: crds/, docs/reference/, and the copies in charts/
 	TREMPLIN_GENERATE=1 $(CARGO) test -q --workspace --locked --test generated
 
 .PHONY: chart

@@ -1,9 +1,15 @@
 //! Files that are made from the code and committed: each must be what the code would make today.
 //! `make generate` writes them.
-#![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and so may its helpers"
+)]
 
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "reference/pages.rs"]
+mod pages;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +24,7 @@ use tremplin_core::platform::BUNDLED;
 
 const CRDS: &str = "crds";
 const CHART_CRDS: &str = "charts/tremplin-crds/templates";
+const REFERENCE: &str = "docs/reference";
 const CHART_PLATFORMS: &str = "charts/tremplin/platforms";
 /// Files in a folder in which others lie too: kustomize reads nothing outside it.
 const BASE: [&str; 2] = ["config/base/crds.yaml", "config/base/operator.yaml"];
@@ -38,6 +45,7 @@ async fn generated() -> BTreeMap<String, String> {
             profile.text.to_owned(),
         );
     }
+    files.extend(pages::pages());
     let [crds, operator] = BASE.map(str::to_owned);
     files.insert(crds, file("core/src/api", &crd::all()));
     files.insert(operator, file("charts/tremplin", &without_helm().await));
@@ -82,7 +90,7 @@ fn root() -> &'static Path {
 
 /// What lies in the folders of generated files: nothing else may.
 fn found() -> Vec<String> {
-    let mut found: Vec<_> = [CRDS, CHART_CRDS, CHART_PLATFORMS]
+    let mut found: Vec<_> = [CRDS, CHART_CRDS, CHART_PLATFORMS, REFERENCE]
         .into_iter()
         .flat_map(files_in)
         .collect();
