@@ -296,8 +296,8 @@ pub struct RestrictedFile {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArgoCdFile {
-    /// The label by which this Argo CD tracks its objects (`application.instanceLabelKey`): the operator never writes
-    /// it. Absent: `app.kubernetes.io/instance`.
+    /// The label by which this Argo CD tracks its objects (`application.instanceLabelKey`): none of
+    /// `labels.keys` may be it. Absent: `app.kubernetes.io/instance`, which none may be either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_label_key: Option<String>,
 }

@@ -193,6 +193,12 @@ fn a_bad_file_is_told_with_line_field_and_reason() {
             "none of Off, Warn, Enforce",
         ),
         (
+            "argoCD: {instanceLabelKey: x.org/instance}\nlabels: {keys: {app: x.org/instance}}",
+            4,
+            "labels.keys.app",
+            "kept for other tools",
+        ),
+        (
             "argoCD: {instanceLabelKey: 'a b'}",
             3,
             "argoCD.instanceLabelKey",

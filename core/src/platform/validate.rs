@@ -51,11 +51,12 @@ fn locate(document: &Document, field: String, reason: String) -> PlatformError {
 
 fn check(written: &file::PlatformFile) -> Checked<Platform> {
     let (sizes, default_size) = sizes(&written.sizes)?;
+    let instance_label = optional_key("argoCD.instanceLabelKey", written.argo_cd.instance_label_key.as_deref())?;
     Ok(Platform {
         domains: each("domains", &written.domains, domain)?,
         environments: each("environments", &written.environments, environment)?,
         project_label: optional_key("projectLabel", written.project_label.as_deref())?,
-        label_keys: label_keys(&written.labels.keys)?,
+        label_keys: label_keys(&written.labels.keys, instance_label.as_ref())?,
         environment_values: environment_values(&written.labels.environment_values)?,
         exposures: exposures(&written.exposures)?,
         sizes,
@@ -156,14 +157,15 @@ const RESERVED: [&str; 7] = [
     "pod-template-hash",
 ];
 
-fn label_keys(written: &file::LabelKeysFile) -> Checked<LabelKeys> {
+/// `instance` is the label by which Argo CD would take every child for an object of its own, and prune it.
+fn label_keys(written: &file::LabelKeysFile, instance: Option<&LabelKey>) -> Checked<LabelKeys> {
     let mut seen: Vec<LabelKey> = Vec::new();
     let mut read = |name: &str, written: &Option<String>| -> Checked<Option<LabelKey>> {
         let field = format!("labels.keys.{name}");
         let Some(key) = optional_key(&field, written.as_deref())? else {
             return Ok(None);
         };
-        if RESERVED.iter().any(|reserved| key.as_str().starts_with(reserved)) {
+        if instance == Some(&key) || RESERVED.iter().any(|reserved| key.as_str().starts_with(reserved)) {
             return wrong(field, format!("{key} is kept for other tools or for Tremplin itself"));
         }
         if seen.contains(&key) {
