@@ -324,6 +324,8 @@ fn under<R>(path: &mut String, step: &str, f: impl FnOnce(&mut String) -> R) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
     use serde_json::json;
 
     #[derive(Deserialize, Debug, PartialEq)]
@@ -418,5 +420,23 @@ mod tests {
         let expected = json!({"a": 288, "b": true, "c": "1", "d": 1.5, "e": "2026-11-22",
                               "f": {"g": 1}, "h": {"g": 1}, "8080": "port"});
         assert_eq!(document.value, expected);
+    }
+
+    proptest! {
+        /// What `tremplin render` writes is read as the same strings by a reader of YAML 1.1, as kubectl is.
+        #[test]
+        fn a_written_string_reads_back_the_same(
+            text in prop_oneof![
+                any::<String>(),
+                "[ -~\n\t]{0,40}",
+                "[-+.0-9a-fxo_:~eyYnNtTfF]{0,8}",
+                select(vec!["yes", "Off", "NULL", "~", "0755", "1e3", ".inf", "0b1", "0o7", "<<", "=", "1_000", "12:30:45", "---", "..."])
+                    .prop_map(str::to_owned),
+            ],
+        ) {
+            let object = json!({"env": [{"name": "A", "value": text}], "map": {text.clone(): "x"}});
+            let written = serde_saphyr::to_string(&object).unwrap();
+            prop_assert_eq!(parse_one(&written).unwrap().value, object, "{}", written);
+        }
     }
 }
