@@ -293,11 +293,7 @@ impl Team {
             }
             // Noted even when an earlier call, cut off, has played it already.
             ran.push(job.metadata.uid.clone().unwrap());
-            if job
-                .status
-                .as_ref()
-                .is_some_and(|status| status.completion_time.is_some())
-            {
+            if job.status.as_ref().is_some_and(|status| status.conditions.is_some()) {
                 continue;
             }
             let now = "2026-11-22T10:00:00Z";
