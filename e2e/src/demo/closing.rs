@@ -49,7 +49,7 @@ fn suggestions(sample_app: &str) -> [(&'static str, String); 5] {
         ),
         (
             "break the release: the version before it goes on serving",
-            patch("{\"release\":{\"args\":[\"release\",\"--fail\",\"no such table: users\"]}}"),
+            patch("{\"release\":{\"command\":[\"/sample-app\",\"release\",\"--fail\",\"no such table: users\"]}}"),
         ),
         ("ask what is wrong", format!("kubectl tremplin why startupapp/{name}")),
     ]
