@@ -105,6 +105,8 @@ pub fn release_trouble(observed: &Observed) -> Option<Trouble> {
     let finding = observed
         .pods_of_job(job.name())
         .find_map(|pod| pod_finding("release", pod, observed))
+        // The command ends once. How, the Job tells a moment later.
+        .filter(|(reason, ..)| *reason != Reason::CrashLooping)
         .or_else(|| observed.events.get(job.uid()).map(|event| refused("release", event)))?;
     Some(Trouble {
         reason: finding.0,

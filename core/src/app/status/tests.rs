@@ -366,6 +366,22 @@ fn a_release_that_cannot_start_is_told() {
 }
 
 #[test]
+fn a_release_that_has_just_ended_is_no_crash_loop() {
+    let mut world = World::new("{image: 'ghcr.io/brigade/site:one', release: {command: [migrate]}}");
+    world.settle();
+    let job = world.running().remove(0);
+    for exit_code in [0, 1] {
+        world.pods = vec![json!({
+            "metadata": {"name": "release-1", "namespace": "brigade-ns", "uid": "release-1", "labels": {"batch.kubernetes.io/job-name": job}},
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "release", "image": "i", "state": {"terminated": {"exitCode": exit_code, "reason": "Completed"}}}
+            ]},
+        })];
+        assert_eq!(world.ready(), "False/Releasing Reconciling");
+    }
+}
+
+#[test]
 fn what_the_platform_would_refuse_is_told_beside_with_its_fix() {
     let mut world = running();
     assert!(is_true(&world.status().conditions, "PolicyCompliant"));
