@@ -50,7 +50,7 @@ pub struct Marks {
 }
 
 /// Every child of an app that is applied as a whole, in the order of application. The release's Job and the Jobs of
-/// `run-cron` are not among them: they run once, and [`super::next_step`] says when.
+/// `run-cron` are not among them: they run once, and `app::release` and `app::run_cron` say when.
 #[derive(Clone, Debug, Default)]
 pub struct DesiredApp {
     /// The identity of the pods.
