@@ -62,6 +62,11 @@ pub fn start(format: LogFormat, directives: &str) -> Result<LogLevel, LogLevelEr
             .with_span_list(false)
             .boxed(),
     };
+    // A contained panic is a line of the log like any other, with its place.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, message = panic.payload_as_str().unwrap_or("no message"), "panic");
+    }));
     let _already_running = tracing_subscriber::registry().with(filter).with(lines).try_init();
     Ok(LogLevel(Arc::new(move |filter| handle.reload(filter))))
 }
