@@ -1,5 +1,6 @@
 //! The log: its form, and its level while the program runs.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use tracing_subscriber::filter::ParseError;
@@ -52,7 +53,10 @@ fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
 /// When the directives do not parse. A log that runs already is left as it is.
 pub fn start(format: LogFormat, directives: &str) -> Result<LogLevel, LogLevelError> {
     let (filter, handle) = reload::Layer::<_, Registry>::new(filter(directives)?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        // A file or a collector keeps the bytes of the colours.
+        .with_ansi(std::io::stderr().is_terminal());
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines
