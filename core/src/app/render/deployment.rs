@@ -133,14 +133,7 @@ fn template(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> PodTempl
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))
     .collect();
     let mut container = pod::container(frame, &process.name, &process.program, process.port);
-    container.ports = process.port.map(|port| {
-        vec![ContainerPort {
-            name: Some("http".into()),
-            container_port: port,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]
-    });
+    container.ports = Some(ports(process)).filter(|ports| !ports.is_empty());
     match probe(&process.health) {
         Some(handler) => {
             container.startup_probe = Some(Probe {
@@ -177,6 +170,26 @@ fn template(frame: Frame<'_>, process: &ValidProcess, marks: &Marks) -> PodTempl
         }),
         spec: Some(spec),
     }
+}
+
+/// The port that the Service leads to, and the one that the health check asks where that is another.
+fn ports(process: &ValidProcess) -> Vec<ContainerPort> {
+    let declare = |name: &str, port: i32| ContainerPort {
+        name: Some(name.into()),
+        container_port: port,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    };
+    let asked = match process.health {
+        Health::Http { port, .. } | Health::Tcp { port } => Some(port),
+        Health::Command(_) | Health::Running => None,
+    };
+    let asked = asked.filter(|port| Some(*port) != process.port);
+    let served = process.port.map(|port| declare("http", port));
+    served
+        .into_iter()
+        .chain(asked.map(|port| declare("health", port)))
+        .collect()
 }
 
 fn probe(health: &Health) -> Option<Probe> {

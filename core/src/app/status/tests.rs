@@ -398,6 +398,23 @@ fn what_the_platform_would_refuse_is_told_beside_with_its_fix() {
 }
 
 #[test]
+fn a_health_check_on_a_port_of_its_own_keeps_the_platforms_rules() {
+    for processes in [
+        "{name: web, health: {port: 9090}}",
+        "{name: web}, {name: worker, health: {port: 9090}}",
+        "{name: web, health: {path: /up, port: 8080}}",
+    ] {
+        let mut world = World::new(&format!(
+            "{{image: 'ghcr.io/brigade/site:one', processes: [{processes}]}}"
+        ));
+        world.settle();
+        let status = world.status();
+        let told = find(&status.conditions, "PolicyCompliant").unwrap();
+        assert_eq!(told.status, "True", "{processes}: {}", told.message);
+    }
+}
+
+#[test]
 fn a_key_without_a_value_is_told_though_the_api_server_drops_it() {
     let mut world = running();
     let written = r#"{"spec": {"image": "x", "release": null, "processes": [{"name": "web", "port": null}]}}"#;
