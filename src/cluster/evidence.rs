@@ -50,22 +50,18 @@ impl Evidence {
 }
 
 impl Cluster {
-    /// The message of the last warning about the object of that UID. `None` also when Events cannot be read: they are
+    /// What the Events of the object of that UID tell of its trouble. `None` also when Events cannot be read: they are
     /// evidence, never a decision.
-    pub async fn last_warning(&self, namespace: &str, uid: &str) -> Option<String> {
+    pub async fn trouble_of(&self, namespace: &str, uid: &str) -> Option<String> {
         if let Some(answer) = self.evidence.fresh(uid) {
             return answer.message;
         }
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
         let params = ListParams::default()
-            .fields(&format!("involvedObject.uid={uid},type=Warning"))
+            .fields(&format!("involvedObject.uid={uid}"))
             .limit(MOST);
         let message = match events.list(&params).await {
-            Ok(list) => list
-                .items
-                .into_iter()
-                .max_by_key(seen_at)
-                .and_then(|event| event.message),
+            Ok(list) => telling(&list.items),
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "failed to read events");
                 None
@@ -73,6 +69,19 @@ impl Cluster {
         };
         self.evidence.keep(uid, message.clone());
         message
+    }
+}
+
+/// The last warning; or, when the kubelet ended the container for its probe, what the probe said last, and that.
+fn telling(events: &[Event]) -> Option<String> {
+    let last = |wanted: &dyn Fn(&&Event) -> bool| events.iter().filter(wanted).max_by_key(|event| seen_at(event));
+    let message = |event: &Event| event.message.clone().unwrap_or_default();
+    let is = |event: &Event, reason: &str| event.reason.as_deref() == Some(reason);
+    let ended = last(&|event| is(event, "Killing") && message(event).contains("probe, will be restarted"));
+    let failed = last(&|event| is(event, "Unhealthy"));
+    match (ended, failed) {
+        (Some(ended), Some(failed)) => Some(format!("{}; {}", message(failed), message(ended))),
+        _ => last(&|event| event.type_.as_deref() == Some("Warning")).map(message),
     }
 }
 
@@ -88,4 +97,56 @@ fn seen_at(event: &Event) -> Option<Timestamp> {
         event.event_time.as_ref().map(|time| time.0),
     ];
     times.into_iter().flatten().max()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(type_: &str, reason: &str, message: &str, minute: u8) -> Event {
+        let at = format!("2026-11-22T10:{minute:02}:00Z");
+        serde_json::from_value(json!({
+            "metadata": {}, "involvedObject": {}, "type": type_, "reason": reason, "message": message, "lastTimestamp": at,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_last_warning_tells() {
+        let events = [
+            event("Warning", "Unhealthy", "Startup probe failed: refused", 1),
+            event("Warning", "BackOff", "Back-off restarting failed container", 3),
+            event("Normal", "Pulled", "Container image already present", 4),
+        ];
+        assert_eq!(
+            telling(&events).as_deref(),
+            Some("Back-off restarting failed container")
+        );
+        assert_eq!(telling(&events[2..]), None);
+    }
+
+    #[test]
+    fn that_the_kubelet_ended_a_container_for_its_probe_is_told_before_the_back_off_that_follows() {
+        let events = [
+            event("Warning", "Unhealthy", "Startup probe failed: refused", 1),
+            event("Warning", "Unhealthy", "Startup probe failed: 503", 2),
+            event(
+                "Normal",
+                "Killing",
+                "Container web failed startup probe, will be restarted",
+                2,
+            ),
+            event("Warning", "BackOff", "Back-off restarting failed container", 3),
+        ];
+        let told = "Startup probe failed: 503; Container web failed startup probe, will be restarted";
+        assert_eq!(telling(&events).as_deref(), Some(told));
+        // One that ends for another reason, such as a new version, is not.
+        let stopping = event("Normal", "Killing", "Stopping container web", 2);
+        assert_eq!(
+            telling(&[events[0].clone(), stopping]).as_deref(),
+            Some("Startup probe failed: refused")
+        );
+    }
 }

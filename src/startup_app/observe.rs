@@ -134,7 +134,7 @@ impl StartupApps {
                 continue;
             }
             ask_again = Some(EVIDENCE_FRESH);
-            if let Some(message) = self.cluster.last_warning(&observed.namespace.name, uid).await {
+            if let Some(message) = self.cluster.trouble_of(&observed.namespace.name, uid).await {
                 observed.events.insert(uid.clone(), message);
             }
         }

@@ -6,7 +6,7 @@ use super::observed::Observed;
 use super::reasons::Reason;
 use crate::fault::Refusal;
 use crate::labels;
-use crate::live::{ContainerFact, DeploymentFacts, Live};
+use crate::live::{ContainerFact, DeploymentFacts, Ended, Live};
 use crate::refusal;
 
 /// After so many restarts nobody waits for a container to get well by itself.
@@ -149,13 +149,60 @@ fn pod_finding(name: &str, pod: &Live<Pod>, observed: &Observed) -> Option<Findi
         ));
     }
     let container = pod.facts.containers.first()?;
+    let event = observed.events.get(pod.uid());
+    if let Some(event) = event.filter(|event| is_ended_by_probe(container, event)) {
+        return Some(probe_finding(name, container, event));
+    }
     container_finding(name, container).or_else(|| {
-        let event = observed.events.get(pod.uid());
-        container
-            .running
-            .then(|| event.map(|event| (Reason::ProbeFailing, format!("{name}: {event}"), false)))
-            .flatten()
+        event
+            .filter(|_| container.running)
+            .map(|event| probe_finding(name, container, event))
     })
+}
+
+/// Exit codes of a program that was told to end, or was made to: 128 + SIGTERM, 128 + SIGKILL.
+const TOLD_TO_END: [i32; 2] = [143, 137];
+
+/// Whether the container may have been ended from outside rather than by itself.
+fn may_be_ended_from_outside(ended: &Ended) -> bool {
+    ended.reason != "OOMKilled" && (ended.exit_code == 0 || TOLD_TO_END.contains(&ended.exit_code))
+}
+
+/// Whether it is the kubelet that ended a container, since it did not pass its start-up probe in time. The pod itself
+/// does not say it; a program that ends well when told to leaves no other trace than the kubelet's Event.
+fn is_ended_by_probe(container: &ContainerFact, event: &str) -> bool {
+    let Some(ended) = container
+        .ended
+        .as_ref()
+        .filter(|ended| may_be_ended_from_outside(ended))
+    else {
+        return false;
+    };
+    let said = event.contains("failed startup probe, will be restarted");
+    let failed = event.starts_with("Startup probe failed");
+    !container.started && (said || (failed && TOLD_TO_END.contains(&ended.exit_code)))
+}
+
+fn probe_finding(name: &str, container: &ContainerFact, event: &str) -> Finding {
+    let asked = match container.asked.as_str() {
+        "" => String::new(),
+        asked => format!(" ({asked})"),
+    };
+    let restarts = match container.restarts {
+        0 => String::new(),
+        restarts => format!(", and was restarted for that {}", count(restarts)),
+    };
+    let message = format!("{name} does not pass its health check{asked}{restarts}: {event}");
+    (Reason::ProbeFailing, message, container.restarts >= HOPELESS_RESTARTS)
+}
+
+/// `once`, `2 times`.
+fn count(times: i32) -> String {
+    if times == 1 {
+        "once".to_owned()
+    } else {
+        format!("{times} times")
+    }
 }
 
 /// What a container's state tells by itself.
@@ -196,7 +243,7 @@ pub fn container_finding(name: &str, container: &ContainerFact) -> Option<Findin
     } else {
         format!(": {}", tail(&words))
     };
-    let message = format!("{name} ended {} times: {how}{said}", container.restarts.max(1));
+    let message = format!("{name} ended {}: {how}{said}", count(container.restarts.max(1)));
     Some((Reason::CrashLooping, message, container.restarts >= HOPELESS_RESTARTS))
 }
 
@@ -209,10 +256,11 @@ fn tail(text: &str) -> String {
 pub fn unexplained(observed: &Observed) -> Vec<String> {
     let pods = observed.pods.iter().filter(|pod| {
         let container = pod.facts.containers.first();
-        !pod.facts.ready
-            && !pod.is_deleting()
-            && pod.facts.phase == "Running"
-            && container.is_some_and(|c| c.running && c.ended.is_none())
+        let open = container.is_some_and(|c| match &c.ended {
+            None => c.running,
+            Some(ended) => !c.started && may_be_ended_from_outside(ended),
+        });
+        !pod.facts.ready && !pod.is_deleting() && pod.facts.phase == "Running" && open
     });
     let jobs = observed.jobs.iter().filter(|job| {
         let facts = &job.facts;

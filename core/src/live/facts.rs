@@ -96,6 +96,8 @@ pub struct ContainerFact {
     pub running: bool,
     /// Whether it passed its start-up probe.
     pub started: bool,
+    /// What its start-up probe asks, else its readiness probe: `port 8080, path /healthz`. Empty without either.
+    pub asked: String,
     /// Why it waits: the kubelet's reason and message.
     pub waiting: Option<(String, String)>,
     /// How it ended: now if it does not run, else the time before.
@@ -205,7 +207,7 @@ impl Kept for Pod {
                 .map(str::to_owned),
             containers: items(object, "/status/initContainerStatuses")
                 .chain(items(object, "/status/containerStatuses"))
-                .map(container)
+                .map(|status| container(object, status))
                 .collect(),
         }
     }
@@ -281,7 +283,8 @@ fn condition(value: &Value) -> ConditionFact {
     }
 }
 
-fn container(value: &Value) -> ContainerFact {
+fn container(pod: &Value, value: &Value) -> ContainerFact {
+    let spec = items(pod, "/spec/containers").find(|spec| spec.get("name") == value.get("name"));
     let ended = value
         .pointer("/state/terminated")
         .or_else(|| value.pointer("/lastState/terminated"));
@@ -291,6 +294,7 @@ fn container(value: &Value) -> ContainerFact {
         restarts: int(value, "/restartCount"),
         running: value.pointer("/state/running").is_some(),
         started: value.get("started").and_then(Value::as_bool).unwrap_or_default(),
+        asked: spec.map(asked).unwrap_or_default(),
         waiting: value
             .pointer("/state/waiting")
             .map(|waiting| (text(waiting, "/reason"), text(waiting, "/message"))),
@@ -300,6 +304,22 @@ fn container(value: &Value) -> ContainerFact {
             message: text(ended, "/message"),
             at: time(ended.get("finishedAt")),
         }),
+    }
+}
+
+fn asked(container: &Value) -> String {
+    let probe = container
+        .get("startupProbe")
+        .or_else(|| container.get("readinessProbe"));
+    let Some(probe) = probe else { return String::new() };
+    let port = |handler: &str| {
+        let port = probe.get(handler)?.get("port")?;
+        Some(port.as_str().map_or_else(|| port.to_string(), str::to_owned))
+    };
+    match (port("httpGet"), port("tcpSocket")) {
+        (Some(port), _) => format!("port {port}, path {}", text(probe, "/httpGet/path")),
+        (None, Some(port)) => format!("port {port}"),
+        (None, None) => "its command".to_owned(),
     }
 }
 

@@ -170,6 +170,45 @@ fn a_probe_that_fails_is_told_from_the_event() {
 }
 
 #[test]
+fn a_container_that_the_kubelet_ends_for_its_probe_is_told_so_with_what_is_asked() {
+    const FAILED: &str = "Startup probe failed: HTTP probe failed with statuscode: 503";
+    const ENDED: &str = "Startup probe failed: HTTP probe failed with statuscode: 503; \
+        Container web failed startup probe, will be restarted";
+    const BACK_OFF: &str = "Back-off restarting failed container web in pod brigade-web-1";
+    for (exit_code, reason, event, expected) in [
+        (143, "Error", FAILED, "ProbeFailing"),
+        (0, "Completed", ENDED, "ProbeFailing"),
+        (0, "Completed", FAILED, "CrashLooping"),
+        (143, "Error", BACK_OFF, "CrashLooping"),
+        (137, "OOMKilled", FAILED, "CrashLooping"),
+        (3, "Error", FAILED, "CrashLooping"),
+    ] {
+        let ended = json!({"exitCode": exit_code, "reason": reason});
+        let mut world = broken(&json!({"name": "web", "restartCount": 2, "started": false,
+            "state": {"running": {}}, "lastState": {"terminated": ended}}));
+        let probe = json!({"httpGet": {"port": 8080, "path": "/healthz"}});
+        world.pods[0]["spec"] = json!({"containers": [{"name": "web", "startupProbe": probe}]});
+        let mut observed = world.observed();
+        let is_open = !crate::app::unexplained(&observed).is_empty();
+        assert_eq!(is_open, exit_code != 3 && reason != "OOMKilled", "{exit_code} {reason}");
+        observed.events.insert("pod-1".into(), event.into());
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let status = status(&world.app, &observed, &world.decide(), &Outcome::default(), now);
+        let ready = &status.conditions[0];
+        assert_eq!(ready.reason, expected, "{exit_code} {event}");
+        if expected == "ProbeFailing" {
+            let words =
+                "web does not pass its health check (port 8080, path /healthz), and was restarted for that 2 times: ";
+            assert!(
+                ready.message.starts_with(words) && ready.message.contains("503"),
+                "{}",
+                ready.message
+            );
+        }
+    }
+}
+
+#[test]
 fn a_pod_that_no_node_takes_is_told() {
     let mut world = running();
     set(&mut world, "/status/availableReplicas", json!(1));
