@@ -11,6 +11,7 @@ mod environment_variables;
 mod health;
 pub mod hosts;
 mod image;
+mod last_words;
 mod mask;
 mod nulls;
 pub mod observed;

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use serde::{Deserialize, Serialize};
 
-use super::mask::mask;
+use super::last_words::last_words;
 use super::observed::Observed;
 use super::valid::ValidApp;
 use crate::api::startup_app::StartupAppSpec;
@@ -35,6 +35,9 @@ pub struct ReleaseRecord {
 
 /// How many versions the record remembers: some 20 KiB.
 const REMEMBERED: usize = 200;
+
+/// How many characters of a failed release's last words are told: what a terminal shows.
+const WORDS: usize = 600;
 
 /// A version whose release succeeded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -314,35 +317,13 @@ impl Round<'_> {
         match &job.facts.finished {
             Some(end) if end.type_ == "Complete" => attempt.outcome = AttemptOutcome::Succeeded,
             Some(end) => {
-                let message = self
-                    .last_words(job)
-                    .unwrap_or_else(|| format!("{}: {}", end.reason, end.message));
+                let words = last_words(self.observed, job, WORDS);
                 attempt.outcome = AttemptOutcome::Failed;
-                attempt.message = mask(&message);
+                attempt.message = words.unwrap_or_else(|| format!("{}: {}", end.reason, end.message));
             }
             None => return resume(job),
         }
         ReleaseStep::None
-    }
-
-    fn last_words(&self, job: &Live<Job>) -> Option<String> {
-        let container = self
-            .observed
-            .pods_of_job(job.name())
-            .flat_map(|pod| &pod.facts.containers)
-            .find_map(|container| container.ended.clone())?;
-        let why = if container.reason == "OOMKilled" {
-            " (out of memory)"
-        } else {
-            ""
-        };
-        let words = container.message.trim();
-        let said = if words.is_empty() {
-            "it said nothing".to_owned()
-        } else {
-            last_lines(words)
-        };
-        Some(format!("exit code {}{why}: {said}", container.exit_code))
     }
 
     fn templates_were_released(&self) -> bool {
@@ -363,13 +344,6 @@ fn resume(job: &Live<Job>) -> ReleaseStep {
     } else {
         ReleaseStep::None
     }
-}
-
-/// The last lines, at most 600 characters: what a terminal shows.
-fn last_lines(text: &str) -> String {
-    let count = text.chars().count();
-    let kept: String = text.chars().skip(count.saturating_sub(600)).collect();
-    if count > 600 { format!("…{kept}") } else { kept }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::startup_app::CronStatus;
+use crate::app::last_words::last_words;
 use crate::app::observed::Observed;
 use crate::app::reasons::Reason;
 use crate::app::valid::{ValidApp, ValidCron};
@@ -18,6 +19,10 @@ const CRONS_HEALTHY: &str = "CronsHealthy";
 const RUNNING: &str = "Running";
 /// A run that ended well.
 const SUCCEEDED: &str = "Succeeded";
+/// What the cause of a failure follows.
+const FAILED: &str = "Failed: ";
+/// How many characters of a failed run's last words are told: there may be many crons.
+const WORDS: usize = 200;
 
 /// One entry per cron. A result stays when its Job is gone.
 pub fn crons(valid: &ValidApp, old: &[CronStatus], observed: &Observed, now: Timestamp) -> Vec<CronStatus> {
@@ -36,7 +41,12 @@ fn one(cron: &ValidCron, old: Option<&CronStatus>, observed: &Observed, now: Tim
         .max_by_key(|job| job.facts.started_at);
     let (last_run_at, last_result) = match newest {
         Some(job) if job.facts.started_at >= old.and_then(|old| old.last_run_at.as_ref()).map(|time| time.0) => {
-            (job.facts.started_at.map(Time), Some(result(job)))
+            let at = job.facts.started_at.map(Time);
+            let told = old.filter(|old| old.last_run_at == at);
+            (
+                at,
+                Some(result(job, told.and_then(|old| old.last_result.as_deref()), observed)),
+            )
         }
         _ => old
             .map(|old| (old.last_run_at.clone(), old.last_result.clone()))
@@ -63,11 +73,16 @@ fn next_run(cron: &ValidCron, old: Option<&CronStatus>, now: Timestamp) -> Optio
         .map(Time)
 }
 
-fn result(job: &Live<Job>) -> String {
+/// `told` is what was told of this run before: it stays when the pod that gave its last words is gone.
+fn result(job: &Live<Job>, told: Option<&str>, observed: &Observed) -> String {
     match &job.facts.finished {
         None => RUNNING.to_owned(),
         Some(end) if end.type_ == "Complete" => SUCCEEDED.to_owned(),
-        Some(end) => format!("Failed: {}", end.reason),
+        Some(end) => match (last_words(observed, job, WORDS), told) {
+            (Some(words), _) => format!("{FAILED}{words}"),
+            (None, Some(told)) if told.starts_with(FAILED) => told.to_owned(),
+            (None, _) => format!("{FAILED}{}", end.reason),
+        },
     }
 }
 
@@ -80,8 +95,10 @@ pub fn write_condition(conditions: &mut Conditions<'_>, crons: &[CronStatus]) {
     let failed: Vec<_> = crons
         .iter()
         .filter(ended)
-        .filter(|cron| cron.last_result.as_deref() != Some(SUCCEEDED))
-        .map(|cron| cron.name.as_str())
+        .filter_map(|cron| {
+            let cause = cron.last_result.as_deref()?.strip_prefix(FAILED)?;
+            Some(format!("{} ({cause})", cron.name))
+        })
         .collect();
     if failed.is_empty() {
         conditions.set(

@@ -369,6 +369,49 @@ fn the_result_of_a_cron_outlives_its_job() {
 }
 
 #[test]
+fn a_failed_cron_is_told_with_its_last_words_masked_and_also_after_its_pod_is_gone() {
+    let cron = "{name: mails, schedule: '0 6 * * *', command: [send], retries: 1}";
+    let mut world = World::new(&format!("{{image: 'ghcr.io/brigade/site:one', crons: [{cron}]}}"));
+    world.settle();
+    world.roll_out();
+    let failed = json!({"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"});
+    let status = json!({"startTime": "2026-11-22T06:00:00Z", "conditions": [failed]});
+    let labels = json!({"tremplin.dev/cron": "mails"});
+    let metadata = json!({"name": "a", "namespace": "brigade-ns", "uid": "a", "labels": labels});
+    world
+        .jobs
+        .insert("a".into(), json!({"metadata": metadata, "status": status}));
+    for (minute, words) in [
+        // Cut before it is masked, it would end in an innocent `ord=hunter2 …`.
+        (2, format!("password=hunter2{}", " no relay".repeat(21))),
+        (1, "an earlier try".to_owned()),
+    ] {
+        let ended = json!({"exitCode": 1, "reason": "Error", "message": words});
+        let container = json!({"name": "mails", "state": {"terminated": ended}});
+        world.pods.push(json!({
+            "metadata": {
+                "name": format!("a-{minute}"), "namespace": "brigade-ns", "uid": format!("a-{minute}"),
+                "creationTimestamp": format!("2026-11-22T06:0{minute}:00Z"),
+                "labels": {"tremplin.dev/app": "brigade", "batch.kubernetes.io/job-name": "a"},
+            },
+            "status": {"phase": "Failed", "containerStatuses": [container]},
+        }));
+    }
+    let told = world.status();
+    let result = told.crons[0].last_result.clone().unwrap();
+    assert!(
+        result.starts_with("Failed: exit code 1: …") && result.ends_with("no relay"),
+        "{result}"
+    );
+    assert!(result.chars().count() < 230 && !result.contains("hunter2"), "{result}");
+    let message = &find(&told.conditions, "CronsHealthy").unwrap().message;
+    assert!(message.contains("mails (exit code 1: "), "{message}");
+    world.app.status = Some(told.clone());
+    world.pods.clear();
+    assert_eq!(world.status(), told);
+}
+
+#[test]
 fn a_bad_commit_leaves_the_old_version_told_as_serving() {
     let mut world = running();
     world.commit("{image: nginx}");
