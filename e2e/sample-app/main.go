@@ -22,7 +22,7 @@ var version = "0.0.0"
 
 const usage = `usage: sample-app [serve] [--name NAME]
        sample-app worker
-       sample-app release|cron [--fail WORDS] [--for DURATION] [--count-url URL]
+       sample-app release|cron [--fail WORDS [--fail-in VERSION]] [--for DURATION] [--count-url URL]
        sample-app crash [--code N] [--after DURATION]
        sample-app oom
 `
@@ -75,6 +75,7 @@ func work() error {
 func runJob(name string, args []string) error {
 	flags := flag.NewFlagSet(name, flag.ExitOnError)
 	fail := flags.String("fail", os.Getenv("JOB_FAIL"), "fail with these `words` (default $JOB_FAIL)")
+	failIn := flags.String("fail-in", "", "fail only when this is the `version`")
 	duration := flags.Duration("for", 0, "how long it takes")
 	countURL := flags.String("count-url", os.Getenv("COUNT_URL"), "POST \"NAME VERSION\" to this `URL` first (default $COUNT_URL)")
 	_ = flags.Parse(args)
@@ -86,7 +87,7 @@ func runJob(name string, args []string) error {
 		}
 	}
 	time.Sleep(*duration)
-	if *fail != "" {
+	if *fail != "" && (*failIn == "" || *failIn == version) {
 		return errors.New(*fail)
 	}
 	fmt.Printf("%s %s done\n", name, version)
