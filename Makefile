@@ -8,7 +8,7 @@ SHELL := /bin/bash
 # chooses fewer features of the shared dependencies, and compiles them a second time.
 # Which tests run is then chosen by the folder that a test file lies in.
 CARGO ?= cargo
-test_files = $(patsubst $(1)/%.rs,--test %,$(wildcard $(1)/*.rs))
+test_files = $(patsubst $(1)/%.rs,--test %,$(patsubst %/main.rs,%.rs,$(wildcard $(1)/*.rs $(1)/*/main.rs)))
 INTEGRATION_TESTS := $(call test_files,tests)
 E2E_TESTS := $(call test_files,e2e/tests)
 

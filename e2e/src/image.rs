@@ -10,7 +10,7 @@ mod sample_app;
 
 use std::path::PathBuf;
 
-pub use operator::{OPERATOR, operator, operator_binary};
+pub use operator::{OPERATOR, debug_operator_binary, operator, operator_binary};
 pub use sample_app::{SAMPLE_APP, sample_app};
 
 /// An image in an archive that `ctr images import`, `docker load` and `skopeo` read.

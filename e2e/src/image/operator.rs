@@ -43,16 +43,23 @@ pub async fn operator(binary: &Path, revision: &str) -> Result<Image> {
 /// If it does not compile; cargo's last words are in the message.
 pub async fn operator_binary() -> Result<PathBuf> {
     let step = Step::start("building the operator (release; minutes after a change)");
-    let mut cargo = Command::new("cargo");
-    cargo.args([
-        "build",
-        "--release",
-        "--locked",
-        "--package=tremplin",
-        "--message-format=json-render-diagnostics",
-    ]);
-    let messages = run(cargo.current_dir(repository())).await?;
+    let binary = build(&["--release", "--package=tremplin"]).await?;
     step.done();
+    Ok(binary)
+}
+
+/// The debug binary, built by cargo if anything changed since, of the same dependencies as the tests.
+pub async fn debug_operator_binary() -> Result<PathBuf> {
+    let step = Step::start("building the operator (debug)");
+    let binary = build(&["--workspace", "--bin=tremplin"]).await?;
+    step.done();
+    Ok(binary)
+}
+
+async fn build(arguments: &[&str]) -> Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]);
+    let messages = run(cargo.args(arguments).current_dir(repository())).await?;
     executable(&messages).context("cargo did not say where it put the binary")
 }
 
