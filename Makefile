@@ -63,14 +63,15 @@ unit: ## tests that need no cluster
 .PHONY: integration
 integration: ## tests on a real API server (no root needed)
 	$(if $(INTEGRATION_TESTS),$(CARGO) test --workspace --locked $(INTEGRATION_TESTS),@echo "no file in tests/ yet")
+	$(CARGO) test --workspace --locked --bench operator -- --smoke
 
 .PHONY: e2e
 e2e: ## tests on a real node (needs root)
 	$(if $(E2E_TESTS),$(CARGO) test --workspace --locked $(E2E_TESTS),@echo "no file in e2e/tests/ yet")
 
 .PHONY: bench
-bench: ## the figures, each beside a reference measured in the same run
-	$(CARGO) bench --workspace --locked
+bench: ## what the operator costs, beside references of the same run (BENCH="--apps 200" for a quick one)
+	$(CARGO) bench --workspace --locked --bench operator -- $(BENCH)
 
 # NAME=… for another beside it, PROFILE=control-plane for one without pods (no root needed).
 .PHONY: cluster

@@ -78,6 +78,8 @@ pub struct AuditEvent {
     pub response_object: Option<Value>,
     /// When it arrived, RFC 3339 in microseconds.
     pub received_at: String,
+    /// When it came to `stage`, RFC 3339 in microseconds: at `ResponseComplete`, when it was answered.
+    pub answered_at: String,
 }
 
 impl AuditEvent {
@@ -223,6 +225,7 @@ struct Line {
     request_object: Option<Value>,
     response_object: Option<Value>,
     request_received_timestamp: String,
+    stage_timestamp: String,
 }
 
 #[derive(Deserialize)]
@@ -264,6 +267,7 @@ fn parse(line: &str) -> Result<AuditEvent> {
         request_object: line.request_object,
         response_object: line.response_object,
         received_at: line.request_received_timestamp,
+        answered_at: line.stage_timestamp,
     })
 }
 
@@ -290,6 +294,7 @@ mod tests {
             ("blue", "green", "red")
         );
         assert!(event.is_write() && event.is_dry_run());
+        assert_eq!(event.answered_at, "2026-01-01T00:00:00.100000Z");
         assert_eq!(event.request_object, Some(json!({"spec": {"replicas": 2}})));
     }
 }

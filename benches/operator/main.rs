@@ -1,0 +1,236 @@
+//! `make bench`: what the operator costs, each figure next to a reference taken in the same run on the same machine.
+//!
+//! A control plane is started for it; the operator runs as a program of its own, with the rights that its chart gives.
+//! How to read the figures: `docs/performance.md`. With `--smoke` it takes few apps, and fails where a figure that no
+//! machine can excuse (a count) is not what it must be.
+
+mod at_rest;
+mod bare_client;
+mod bare_controller;
+mod burst;
+mod cluster;
+mod ledger;
+mod operator;
+mod paced;
+mod report;
+mod size;
+mod smoke;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tremplin_e2e::progress::{Step, seconds};
+use tremplin_e2e::{AuditLevel, image};
+
+use crate::at_rest::{Each, Started};
+use crate::bare_client::Recipe;
+use crate::cluster::Cluster;
+use crate::ledger::Ledger;
+use crate::operator::Operator;
+use crate::report::{Row, table};
+
+#[derive(Parser, Debug)]
+#[command(about = "What the operator costs, beside references taken in the same run")]
+struct Arguments {
+    /// Apps in the burst, and at rest
+    #[arg(long, default_value_t = 1000)]
+    apps: usize,
+    /// Apps created one after the other, one per second
+    #[arg(long, default_value_t = 60)]
+    paced: usize,
+    /// Few apps, the debug build, and a failure where a count is not what it must be
+    #[arg(long)]
+    smoke: bool,
+    /// Measure this program instead of building it
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// What `cargo bench` says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Role {
+    /// Be the reference for memory
+    #[command(hide = true)]
+    BareController(bare_controller::Arguments),
+}
+
+/// How much of everything, and of what.
+struct Plan {
+    binary: PathBuf,
+    /// Apps in the burst and at rest.
+    apps: usize,
+    /// Apps one after the other, and the time between two.
+    paced: usize,
+    pace: Duration,
+    /// How long programs that have seen everything may take to free what they no longer need.
+    settle: Duration,
+    /// For how long rest is observed.
+    rest: Duration,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.role {
+        Some(Role::BareController(arguments)) => bare_controller::run(arguments).await.map(|()| true),
+        None if arguments.smoke => smoke(arguments).await,
+        None => full(arguments).await.map(|()| true),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn full(arguments: Arguments) -> Result<()> {
+    let binary = match arguments.binary {
+        Some(binary) => binary,
+        None => image::operator_binary().await?,
+    };
+    let plan = Plan {
+        binary,
+        apps: arguments.apps,
+        paced: arguments.paced,
+        pace: Duration::from_secs(1),
+        settle: Duration::from_secs(3),
+        rest: Duration::from_secs(30),
+    };
+    let began = Instant::now();
+    let mut rows = Box::pin(measure(&plan)).await?.rows(&plan)?;
+    rows.extend(size::rows(&plan.binary).await?);
+    print(&plan, began, &rows);
+    Ok(())
+}
+
+async fn smoke(arguments: Arguments) -> Result<bool> {
+    let plan = Plan {
+        binary: arguments
+            .binary
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_tremplin").into()),
+        apps: 20,
+        paced: 5,
+        pace: Duration::from_millis(200),
+        settle: Duration::from_millis(200),
+        rest: Duration::from_secs(3),
+    };
+    let began = Instant::now();
+    let figures = Box::pin(measure(&plan)).await?;
+    println!("a smoke run: the times are those of a debug build, and tell nothing");
+    print(&plan, began, &figures.rows(&plan)?);
+    Ok(smoke::check(&figures))
+}
+
+fn print(plan: &Plan, began: Instant, rows: &[Row]) {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    println!(
+        "{} apps one after the other, {} at once, {processors} processors, {}\n\n{}",
+        plan.paced,
+        plan.apps,
+        seconds(began.elapsed()),
+        table(rows)
+    );
+}
+
+/// Everything that was measured on control planes.
+struct Figures {
+    recipe: Arc<Recipe>,
+    bare_paced: Ledger,
+    bare_burst: Ledger,
+    operator_paced: Ledger,
+    operator_burst: Ledger,
+    resident_empty: Each<u64>,
+    resident_after_burst: Each<u64>,
+    started: Started,
+}
+
+impl Figures {
+    fn rows(&self, plan: &Plan) -> Result<Vec<Row>> {
+        let mut rows = paced::rows(&self.recipe, &self.operator_paced, &self.bare_paced);
+        rows.extend(burst::rows(&self.operator_burst, &self.bare_burst)?);
+        rows.extend(at_rest::rows(
+            plan,
+            self.resident_empty,
+            self.resident_after_burst,
+            &self.started,
+        ));
+        Ok(rows)
+    }
+}
+
+/// Four control planes, one after the other: to record what the operator sends; for the bare client; for the operator;
+/// and for the bare controllers beside the bare client.
+async fn measure(plan: &Plan) -> Result<Figures> {
+    let recipe = Arc::new(
+        step(
+            "recording what the operator sends for one app",
+            Box::pin(paced::record(plan)),
+        )
+        .await?,
+    );
+
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced + plan.apps).await?;
+    let bare_paced = step(
+        "bare client, apps one after the other",
+        paced::bare(plan, &cluster, &recipe),
+    )
+    .await?;
+    let bare_burst = step("bare client, apps at once", burst::bare(plan, &cluster, &recipe)).await?;
+    drop(cluster);
+
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced + plan.apps).await?;
+    let resident_empty = step("at rest without apps", at_rest::without_apps(plan, &cluster)).await?;
+    let operator = Operator::start(&plan.binary, &cluster)?;
+    operator.ready().await?;
+    let operator_paced = step(
+        "operator, apps one after the other",
+        paced::operator(plan, &cluster, &operator),
+    )
+    .await?;
+    let operator_burst = step("operator, apps at once", burst::operator(plan, &cluster, &operator)).await?;
+    burst::complete(plan, &recipe, &operator_burst)?;
+    let operator_after_burst = operator.process.memory();
+    operator.stop().await?;
+    let started = step("start and rest with apps", at_rest::with_apps(plan, &cluster)).await?;
+    drop(cluster);
+
+    let (owned, reflected) = step(
+        "bare controllers, apps at once",
+        Box::pin(at_rest::references_after_burst(plan, &recipe)),
+    )
+    .await?;
+    Ok(Figures {
+        recipe,
+        bare_paced,
+        bare_burst,
+        operator_paced,
+        operator_burst,
+        resident_empty,
+        resident_after_burst: Each {
+            operator: operator_after_burst,
+            owned,
+            reflected,
+        },
+        started,
+    })
+}
+
+/// Says what is going on while it lasts.
+async fn step<T>(name: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let step = Step::start(name);
+    let result = Box::pin(work).await?;
+    step.done();
+    Ok(result)
+}

@@ -1,0 +1,41 @@
+//! The part of the figures that no machine can excuse: counts. Each is a rule, told as tests are.
+
+use crate::Figures;
+use crate::at_rest::silent;
+use crate::ledger::{Ledger, Part};
+
+/// Prints each rule and whether it holds; whether all do.
+pub fn check(figures: &Figures) -> bool {
+    let children = figures.recipe.count(Part::Child);
+    let (paced, burst, started) = (&figures.operator_paced, &figures.operator_burst, &figures.started);
+    let rules = [
+        (
+            "an_app_costs_its_children_two_statuses_and_one_event",
+            cheap(paced, children),
+        ),
+        ("in_a_burst_an_app_costs_no_more", cheap(burst, children)),
+        (
+            "apps_are_created_without_reading_and_without_conflict",
+            blind(paced) && blind(burst),
+        ),
+        ("a_start_with_apps_writes_nothing", started.asked.requests() == 0),
+        ("at_rest_nothing_is_asked", silent(&started.rest)),
+    ];
+    for (rule, holds) in rules {
+        println!("test {rule} ... {}", if holds { "ok" } else { "FAILED" });
+    }
+    let passed = rules.iter().filter(|(_, holds)| *holds).count();
+    let failed = rules.len() - passed;
+    let result = if failed == 0 { "ok" } else { "FAILED" };
+    println!("\ntest result: {result}. {passed} passed; {failed} failed");
+    failed == 0
+}
+
+fn cheap(ledger: &Ledger, children: usize) -> bool {
+    let mut apps = ledger.apps.values();
+    !ledger.apps.is_empty() && apps.all(|app| app.children == children && app.statuses <= 2 && app.events <= 1)
+}
+
+fn blind(ledger: &Ledger) -> bool {
+    ledger.gets + ledger.lists + ledger.conflicts == 0
+}
