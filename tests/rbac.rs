@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use helm::{chart, of_kind, template};
 use install::{OPERATORS, eventually, install, object, objects_of, startup_apps};
+use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
@@ -319,6 +320,22 @@ async fn meet_a_full_quota(team: &Team) {
         "/v1/ResourceQuota/resourcequotas",
         json!({"metadata": {"name": "full"}, "spec": {"hard": {"pods": "0"}}}),
     )
+    .await;
+    // The API server takes up a new quota a moment later.
+    let pod: Pod = object(json!({
+        "metadata": {"name": "probe"},
+        "spec": {"containers": [{"name": "x", "image": "ghcr.io/team/other:1"}]},
+    }));
+    let pods: Api<Pod> = Api::namespaced(team.client.clone(), &team.namespace);
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    eventually("the quota refuses pods", async || {
+        pods.create(&dry, &pod)
+            .await
+            .is_err_and(|refused| refused.to_string().contains("exceeded quota"))
+    })
     .await;
     let release = json!({"command": ["migrate"]});
     team.run(&app(
