@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Secret};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, GroupVersionKind};
@@ -93,6 +93,12 @@ impl Team {
     pub async fn give_quota(&mut self, cpu: &str, memory: &str) {
         (self.environment.cpu, self.environment.memory) = (cpu.to_owned(), memory.to_owned());
         self.environment.apply(&self.world.client).await.unwrap();
+        // What is enforced is the status, which follows.
+        let is_in_force = |quota: &ResourceQuota| {
+            let wanted = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
+            wanted.is_some() && wanted == quota.status.as_ref().and_then(|status| status.hard.as_ref())
+        };
+        self.wait(self.api(), "dso-quota", "in force", is_in_force).await;
     }
 
     pub fn api<K>(&self) -> Api<K>
