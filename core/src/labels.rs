@@ -39,6 +39,9 @@ pub const RELEASE_KEY: &str = "tremplin.dev/release-key";
 /// Annotation on a `CronJob`: the last `run-cron` request that was handled, and the UID of its Job.
 pub const RUN_HANDLED: &str = "tremplin.dev/run-handled";
 
+/// Annotation on a Deployment: when its controllers were last reminded of an instance that was refused (RFC 3339).
+pub const REMINDED_AT: &str = "tremplin.dev/reminded-at";
+
 /// Annotation on a Deployment: the hash of what the team wrote for it and the hash of the template rendered from that,
 /// as `<written>/<template>`. When only the second changes, the operator or the platform changed, not the team.
 pub const TEMPLATE: &str = "tremplin.dev/template";

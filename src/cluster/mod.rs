@@ -10,6 +10,7 @@ mod events;
 mod evidence;
 mod namespace;
 mod one_shot;
+mod reminder;
 mod status;
 mod store;
 mod transport;

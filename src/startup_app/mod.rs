@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tremplin_core::api::StartupApp;
 use tremplin_core::api::startup_app::InventoryItem;
 use tremplin_core::app::render::{DesiredApp, owner_reference};
-use tremplin_core::app::{self, Decision, Plan, Reason, Step, decide, status};
+use tremplin_core::app::{self, Decision, Observed, Plan, Reason, Reminders, Step, decide, reminders, status};
 use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
@@ -92,7 +92,8 @@ impl StartupApps {
             let verdict = self.act(&owner, decision, &mut gone_jobs).await;
             let Some(verdict) = verdict else { continue };
             let View { observed, .. } = self.observe(app, &platform, &gone_jobs).await?;
-            let outcome = outcome(&verdict, ask_again);
+            let remind_again = self.remind(&owner, &verdict.decision, &observed).await?;
+            let outcome = outcome(&verdict, [ask_again, remind_again].into_iter().flatten().min());
             let is_blip = matches!(outcome, Outcome::Failed(_)) && failures < report::TOLERATED;
             if !is_blip {
                 let new = status(app, &observed, &verdict.decision, &verdict.done, (self.now)());
@@ -103,6 +104,23 @@ impl StartupApps {
         Ok(Outcome::Waiting {
             again: Some(Duration::from_secs(1)),
         })
+    }
+
+    /// Reminds of refused instances, unless everything is to be left as it is. Tells when to look again.
+    async fn remind(
+        &self,
+        owner: &Owner,
+        decision: &Decision,
+        observed: &Observed,
+    ) -> Result<Option<Duration>, Fault<Reason>> {
+        let Decision::Go(_) = decision else { return Ok(None) };
+        let now = (self.now)();
+        let Reminders { due, again } = reminders(observed, now);
+        for (name, uid) in due {
+            let reminded = self.cluster.remind(owner, &name, &uid, now).await;
+            reminded.map_err(|fault| fault.map(Reason::from))?;
+        }
+        Ok(again)
     }
 
     /// Applies what was decided and takes the next step. `None`: a step was taken, so decide again.

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         tasks::a_cron_runs_by_the_clock_and_its_result_is_told,
         trouble::a_failing_probe_is_told_with_its_port_and_the_answer,
         roll::no_request_fails_during_a_roll_and_some_do_without_a_pre_stop,
+        roll::a_roll_proceeds_when_the_quota_has_no_room_for_the_surge,
         roll::a_refusal_by_the_quota_is_told_with_its_numbers,
         release::a_failed_release_keeps_the_old_version_and_each_version_is_released_once,
         references::a_missing_secret_is_named_and_the_app_goes_on_when_it_is_there,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -172,6 +172,40 @@ const FULL: (&str, &str) = ("100m", "128Mi");
 
 fn small_instances(version: &str, replicas: i32) -> Value {
     json!({"image": image(version), "processes": [{"name": "web", "replicas": replicas, "size": "S"}]})
+}
+
+pub async fn a_roll_proceeds_when_the_quota_has_no_room_for_the_surge(world: Arc<World>) {
+    let mut team = Team::new(&world, "dev").await;
+    team.give_quota(FULL.0, FULL.1).await;
+    team.put("shop", small_instances("1.0.0", 2)).await;
+    let app = team.ready("shop").await;
+    team.answers(app.host(), "/", |answer| answer.status == 200).await;
+    let traffic = Traffic::start(world.data_path.address(), app.host());
+    team.put("shop", small_instances("1.1.0", 2)).await;
+    team.until("shop", "rolled", |app| serves(app, "1.1.0")).await;
+    nothing_ends(&team, "tremplin.dev/app=shop").await;
+    let tally = traffic.tally();
+    assert!(
+        tally.failures.is_empty(),
+        "{} requests failed: {:?}",
+        tally.failures.len(),
+        tally.failures
+    );
+    let events: Api<Event> = team.api();
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let refused = |event: &Event| {
+        event
+            .message
+            .as_ref()
+            .is_some_and(|said| said.contains("exceeded quota: dso-quota"))
+    };
+    let whom: Vec<_> = events
+        .iter()
+        .filter(|event| refused(event))
+        .map(ResourceExt::name_any)
+        .collect();
+    assert!(!whom.is_empty(), "the quota refused nothing: the surge had room");
+    team.leave().await;
 }
 
 pub async fn a_refusal_by_the_quota_is_told_with_its_numbers(world: Arc<World>) {
