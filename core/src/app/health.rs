@@ -74,21 +74,21 @@ fn trouble(name: &str, generation: Option<i64>, facts: &DeploymentFacts, observe
     let refused = facts
         .condition("ReplicaFailure")
         .filter(|c| seen && c.status == "True")
-        .map(|c| refused(name, &c.message));
+        .map(|c| refused(name, &c.message))
+        // What ends leaves room for what was refused: that is how a roll goes on under a full quota.
+        .filter(|(reason, ..)| *reason != Reason::QuotaExceeded || !observed.is_making_room(name));
     let found = refused.or_else(|| seen.then(|| worst_pod(name, observed)).flatten());
-    let (reason, message, hopeless) = found.unwrap_or_else(|| {
+    let (mut reason, message, hopeless) = found.unwrap_or_else(|| {
         let ready = facts.updated.min(facts.available);
         let message = format!(
             "{name}: {ready} of {} instances of the new version are ready",
             facts.wanted
         );
-        let reason = if past_deadline {
-            Reason::RolloutFailed
-        } else {
-            Reason::Deploying
-        };
-        (reason, message, false)
+        (Reason::Deploying, message, false)
     });
+    if past_deadline && reason == Reason::Deploying {
+        reason = Reason::RolloutFailed;
+    }
     Some(Trouble {
         reason,
         message,
@@ -156,7 +156,7 @@ fn pod_finding(name: &str, pod: &Live<Pod>, observed: &Observed) -> Option<Findi
     container_finding(name, container).or_else(|| {
         event
             .filter(|_| container.running)
-            .map(|event| probe_finding(name, container, event))
+            .map(|event| unready_finding(name, container, event))
     })
 }
 
@@ -183,11 +183,29 @@ fn is_ended_by_probe(container: &ContainerFact, event: &str) -> bool {
     !container.started && (said || (failed && TOLD_TO_END.contains(&ended.exit_code)))
 }
 
-fn probe_finding(name: &str, container: &ContainerFact, event: &str) -> Finding {
-    let asked = match container.asked.as_str() {
+/// What keeps a container that runs from serving. One that has not answered yet has `startSeconds` to do so.
+fn unready_finding(name: &str, container: &ContainerFact, event: &str) -> Finding {
+    let is_starting = !container.started && container.restarts == 0 && event.starts_with("Startup probe failed");
+    if !is_starting {
+        return probe_finding(name, container, event);
+    }
+    let message = format!(
+        "{name} is starting, and does not answer{} yet: {event}",
+        asked(container)
+    );
+    (Reason::Deploying, message, false)
+}
+
+/// What the health check asks, in parentheses.
+fn asked(container: &ContainerFact) -> String {
+    match container.asked.as_str() {
         "" => String::new(),
         asked => format!(" ({asked})"),
-    };
+    }
+}
+
+fn probe_finding(name: &str, container: &ContainerFact, event: &str) -> Finding {
+    let asked = asked(container);
     let restarts = match container.restarts {
         0 => String::new(),
         restarts => format!(", and was restarted for that {}", count(restarts)),

@@ -99,12 +99,21 @@ impl Observed {
         self.jobs.iter().map(AsRef::as_ref).find(|live| live.name() == name)
     }
 
-    /// The pods of a process.
+    /// The pods of a process, without those that are ending.
     pub fn pods_of_process<'a>(&'a self, process: &'a str) -> impl Iterator<Item = &'a Live<Pod>> {
+        self.all_pods_of(process).filter(|pod| !pod.is_deleting())
+    }
+
+    /// Whether a pod of the process is ending, and will leave its room.
+    pub fn is_making_room(&self, process: &str) -> bool {
+        self.all_pods_of(process).any(Live::is_deleting)
+    }
+
+    fn all_pods_of<'a>(&'a self, process: &'a str) -> impl Iterator<Item = &'a Live<Pod>> {
         self.pods
             .iter()
             .map(AsRef::as_ref)
-            .filter(move |pod| pod.label(labels::PROCESS) == Some(process) && !pod.is_deleting())
+            .filter(move |pod| pod.label(labels::PROCESS) == Some(process))
     }
 
     /// The pods of a Job.

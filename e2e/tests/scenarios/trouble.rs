@@ -64,7 +64,10 @@ pub async fn a_failing_probe_is_told_with_its_port_and_the_answer(world: Arc<Wor
     let mut spec = only(&json!({"name": "web", "health": health}));
     spec["env"] = json!({"HEALTH_STATUS": "503"});
     team.put("ill", spec).await;
-    team.put("deaf", only(&json!({"name": "web", "health": {"port": 9090}})))
+    let health = json!({"port": 9090, "startSeconds": 30});
+    team.put("deaf", only(&json!({"name": "web", "health": health}))).await;
+    // It has its time to start, and what it answers meanwhile is told.
+    team.told("ill", "Deploying", &["is starting", "port 8080, path /healthz", "503"])
         .await;
     team.told("ill", "ProbeFailing", &["port 8080, path /healthz", "503"])
         .await;

@@ -170,6 +170,28 @@ fn a_probe_that_fails_is_told_from_the_event() {
 }
 
 #[test]
+fn an_instance_that_does_not_answer_yet_is_starting_until_its_time_is_over() {
+    const REFUSED: &str = "Startup probe failed: dial tcp 10.0.0.1:8080: connection refused";
+    for (restarts, expected) in [(0, "Deploying"), (1, "ProbeFailing")] {
+        let mut container =
+            json!({"name": "web", "restartCount": restarts, "started": false, "state": {"running": {}}});
+        if restarts > 0 {
+            container["lastState"] = json!({"terminated": {"exitCode": 143, "reason": "Error"}});
+        }
+        let mut observed = broken(&container).observed();
+        observed.events.insert("pod-1".into(), REFUSED.into());
+        let health = crate::app::health::process_health("web", 2, &observed);
+        let trouble = health.trouble.unwrap();
+        assert_eq!(trouble.reason.as_str(), expected);
+        assert!(
+            trouble.message.contains("8080: connection refused"),
+            "{}",
+            trouble.message
+        );
+    }
+}
+
+#[test]
 fn a_container_that_the_kubelet_ends_for_its_probe_is_told_so_with_what_is_asked() {
     const FAILED: &str = "Startup probe failed: HTTP probe failed with statuscode: 503";
     const ENDED: &str = "Startup probe failed: HTTP probe failed with statuscode: 503; \
@@ -247,6 +269,21 @@ fn a_refused_pod_is_told_with_the_quotas_numbers_or_the_policys_words() {
             expected.contains("Quota")
         );
     }
+}
+
+#[test]
+fn a_roll_that_waits_for_the_room_of_ending_instances_is_no_lack_of_quota() {
+    let message =
+        "pods \"x\" is forbidden: exceeded quota: dso-quota, requested: pods=1, used: pods=2, limited: pods=2";
+    let mut world = running();
+    set(&mut world, "/status/availableReplicas", json!(1));
+    let failure = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+    set(&mut world, "/status/conditions", failure);
+    add_pod(&mut world, &json!({"phase": "Running"}));
+    assert_eq!(world.ready(), "False/QuotaExceeded Reconciling");
+    world.pods[0]["metadata"]["deletionTimestamp"] = json!("2026-11-22T12:00:10Z");
+    assert_eq!(world.ready(), "False/Deploying Reconciling");
+    assert!(find(&world.status().conditions, "QuotaFits").is_none());
 }
 
 #[test]
