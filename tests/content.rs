@@ -60,6 +60,38 @@ async fn a_missing_secret_heals_and_a_changed_one_rolls_once() {
     operator.stop().await.unwrap();
 }
 
+/// The released version still serves, with a Secret that the version to come does not name any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_only_the_released_version_names_rolls_it_too() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let client = install(&control_plane).await;
+    let team = Team::new(&control_plane, &client, "paris").await;
+    let operator = Operator::plain(&control_plane, &[]);
+    team.create::<Secret>("{metadata: {name: database}, stringData: {url: 'postgres://one'}}")
+        .await;
+    let release = "release: {command: [migrate]}";
+    team.commit("brigade", &format!("{{{release}, {}", SPEC.strip_prefix('{').unwrap()))
+        .await;
+    team.told("brigade", "Ready", "False", "Releasing").await;
+    team.run_jobs().await;
+    let first = eventually("the version is deployed", async || mark(&team).await).await;
+    team.commit("brigade", &format!("{{image: 'ghcr.io/brigade/site:two', {release}}}"))
+        .await;
+    team.fail_job().await;
+    team.told("brigade", "Ready", "False", "ReleaseFailed").await;
+
+    let change = json!({"stringData": {"url": "postgres://two"}});
+    team.api::<Secret>()
+        .patch("database", &PatchParams::default(), &Patch::Merge(change))
+        .await
+        .unwrap();
+    eventually("the version that serves rolls", async || {
+        mark(&team).await.filter(|mark| *mark != first)
+    })
+    .await;
+    operator.stop().await.unwrap();
+}
+
 /// The mark of content in the pod template.
 async fn mark(team: &Team) -> Option<String> {
     let live = team.deployments().get_opt("brigade-web").await.unwrap()?;

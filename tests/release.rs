@@ -5,8 +5,7 @@ mod common;
 
 use common::{Operator, Team, eventually, install};
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use serde_json::json;
+use kube::api::{DeleteParams, ListParams};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 
 fn spec(version: &str) -> String {
@@ -47,16 +46,7 @@ async fn a_failed_or_lost_release_keeps_the_old_version() {
     .await;
 
     team.commit("brigade", &spec("two")).await;
-    let job = running(&team).await;
-    let now = "2026-11-22T10:00:00Z";
-    let condition =
-        |type_| json!({"type": type_, "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now});
-    let status = json!({"status": {"startTime": now, "failed": 1, "conditions": [condition("FailureTarget"), condition("Failed")]}});
-    let name = job.metadata.name.unwrap();
-    team.api::<Job>()
-        .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
-        .await
-        .unwrap();
+    team.fail_job().await;
     team.told("brigade", "Stalled", "True", "ReleaseFailed").await;
     assert!(image(&team).await.unwrap().ends_with(":one"));
 

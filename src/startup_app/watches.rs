@@ -14,8 +14,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tremplin_core::app::hosts::Wanting;
+use tremplin_core::app::render::record_name;
 use tremplin_core::app::valid::{ContentKind, ContentRef};
 use tremplin_core::app::validate::wanted_hosts;
+use tremplin_core::app::{ReleaseRecord, content_refs};
 use tremplin_core::labels;
 use tremplin_core::live::{Kept, Live};
 use tremplin_core::platform::Platform;
@@ -243,8 +245,22 @@ impl StartupApps {
         let Some(key) = change.sides().next().map(crate::cluster::Item::key) else {
             return;
         };
-        let group = Group::Content(key.namespace, ContentRef { kind, name: key.name });
-        tell(self.apps.group(&group).iter().map(|seen| seen.key()), events);
+        let content = ContentRef { kind, name: key.name };
+        let in_namespace = self.apps.group(&Group::Namespace(key.namespace.clone()));
+        let still_run = in_namespace.iter().filter(|seen| self.released_names(seen, &content));
+        let named = self.apps.group(&Group::Content(key.namespace, content.clone()));
+        let concerned: BTreeSet<Key> = named.iter().chain(still_run).map(|seen| seen.key()).collect();
+        tell(concerned.into_iter(), events);
+    }
+
+    /// Whether the version that is released, and may still run, names that content.
+    fn released_names(&self, seen: &Seen, content: &ContentRef) -> bool {
+        let key = seen.key();
+        let name = record_name(&key.name);
+        let record = self.cluster.children.config_maps.get(&Key { name, ..key });
+        let record = record.and_then(|live| ReleaseRecord::read(&live).ok());
+        let released = record.and_then(|record| record.released);
+        released.is_some_and(|released| content_refs(&released.spec).contains(content))
     }
 
     /// Every app is decided anew when the platform file changed.

@@ -312,6 +312,28 @@ impl Team {
         ran
     }
 
+    /// Plays the Job controller: the Job that runs fails. Gives its name.
+    pub async fn fail_job(&self) -> String {
+        let jobs: Api<Job> = self.api();
+        let name = eventually("a Job runs", async || {
+            let running = |job: &Job| {
+                job.spec.as_ref().and_then(|spec| spec.suspend) == Some(false)
+                    && job.status.as_ref().is_none_or(|status| status.conditions.is_none())
+            };
+            let found = jobs.list(&kube::api::ListParams::default()).await.unwrap().items;
+            found.into_iter().find(running)?.metadata.name
+        })
+        .await;
+        let now = "2026-11-22T10:00:00Z";
+        let condition = |type_| json!({"type": type_, "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now});
+        let conditions = [condition("FailureTarget"), condition("Failed")];
+        let status = json!({"status": {"startTime": now, "failed": 1, "conditions": conditions}});
+        jobs.patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .unwrap();
+        name
+    }
+
     /// Kind and name of everything that carries the app's label.
     pub async fn children(&self, app: &str) -> Vec<String> {
         let mut found = Vec::new();

@@ -12,6 +12,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 
 use super::last_words::last_words;
@@ -95,14 +96,22 @@ impl ReleaseRecord {
             .any(|attempt| attempt.outcome == AttemptOutcome::Running)
     }
 
-    /// From the live ConfigMap. `Err` when there is one and it cannot be read: then nothing may be decided.
+    /// Of the app; nothing when there is none yet. `Err` when it cannot be read: then nothing may be decided.
     ///
     /// # Errors
     /// What the text's fault is.
     pub fn of(observed: &Observed) -> Result<Self, String> {
-        let Some(live) = &observed.release_record else {
-            return Ok(Self::default());
-        };
+        observed
+            .release_record
+            .as_ref()
+            .map_or_else(|| Ok(Self::default()), |live| Self::read(live))
+    }
+
+    /// From the live ConfigMap.
+    ///
+    /// # Errors
+    /// What the text's fault is.
+    pub fn read(live: &Live<ConfigMap>) -> Result<Self, String> {
         let text = live.facts.data.get(super::render::RECORD).map_or("{}", String::as_str);
         serde_json::from_str(text).map_err(|error| format!("the ConfigMap {} cannot be read: {error}", live.name()))
     }
