@@ -15,29 +15,7 @@ use tremplin_core::live::{Digest, STARTUP_APP_MANAGER, owned_by};
 use tremplin_core::platform::Platform;
 use tremplin_e2e::ControlPlane;
 
-const FULL: &str = r"
-image: ghcr.io/brigade/site:one
-env: {LANG: fr_FR.UTF-8, HELLO: bonjour $(LANG)}
-secretEnv: {DATABASE_URL: {name: db, key: url}}
-envFrom: [{secretRef: {name: more}}, {configMapRef: {name: settings}}]
-hosts: [brigade.example.org, www.example.org]
-links: {docs: https://example.org/docs}
-criticality: High
-processes:
-- {name: web, replicas: 3, port: 9000, health: {path: /up}, component: nginx, resources: {cpu: 1000m, memory: 1024Mi}}
-- {name: api, port: 9001, command: [serve], args: [--fast, api]}
-- {name: back-office, port: 9002, health: {command: [check, it]}}
-- {name: worker, size: L}
-routes: [{path: /api, process: api}, {host: www.example.org, path: /admin, process: back-office}]
-crons:
-- {name: mails, schedule: '*/5 8-18 * * MON-FRI', timeZone: Europe/Paris, command: [send], retries: 2}
-- {name: clean-up, schedule: '@daily', process: worker, suspend: true}
-volumes:
-- {name: cache, process: web, mountPath: /cache, temporary: {size: 1024Mi}}
-- {name: certs, mountPath: /certs, secretRef: {name: certs}}
-- {name: conf, mountPath: /conf, configMapRef: {name: settings}}
-release: {command: [migrate]}
-";
+const FULL: &str = include_str!("common/rich.yaml");
 
 /// Every object of the app as JSON.
 fn rendered(platform: &Platform, namespace: &str, spec: &str) -> Vec<Value> {
