@@ -58,6 +58,8 @@ pub struct Queue {
     ready: HashMap<String, VecDeque<Key>>,
     running: HashMap<String, usize>,
     timers: BTreeSet<(Instant, Key)>,
+    /// How many objects are in [`State::RetryAt`]. Counted at each change: it is read after every event.
+    retries: usize,
 }
 
 impl Queue {
@@ -70,6 +72,7 @@ impl Queue {
             ready: HashMap::new(),
             running: HashMap::new(),
             timers: BTreeSet::new(),
+            retries: 0,
         }
     }
 
@@ -104,7 +107,7 @@ impl Queue {
             self.turns.push_back(namespace.clone());
         }
         *self.running.entry(namespace).or_default() += 1;
-        self.states.insert(key.clone(), State::Running { again: None });
+        self.enter(key.clone(), State::Running { again: None });
         Some(key)
     }
 
@@ -139,10 +142,7 @@ impl Queue {
 
     /// How many objects failed and wait for their retry.
     pub fn in_backoff(&self) -> usize {
-        self.timers
-            .iter()
-            .filter(|(_, key)| matches!(self.states.get(key), Some(State::RetryAt(_))))
-            .count()
+        self.retries
     }
 
     fn wake(&mut self, now: Instant) {
@@ -166,12 +166,18 @@ impl Queue {
             self.turns.push_back(key.namespace.clone());
         }
         waiting.push_back(key.clone());
-        self.states.insert(key, State::Ready);
+        self.enter(key, State::Ready);
     }
 
     fn set_timer(&mut self, key: Key, at: Instant, state: State) {
         self.timers.insert((at, key.clone()));
-        self.states.insert(key, state);
+        self.enter(key, state);
+    }
+
+    fn enter(&mut self, key: Key, state: State) {
+        self.retries += usize::from(matches!(state, State::RetryAt(_)));
+        let left = self.states.insert(key, state);
+        self.retries -= usize::from(matches!(left, Some(State::RetryAt(_))));
     }
 }
 

@@ -129,3 +129,33 @@ fn a_change_of_the_object_during_a_failing_round_is_tried_at_once() {
     queue.finished(key("blue/a"), After::RetryAt(now + second(10)));
     assert_eq!(take(&mut queue, now), ["blue/a"]);
 }
+
+#[test]
+fn objects_in_backoff_are_those_that_failed_and_wait() {
+    let (mut queue, now) = (Queue::new(9), Instant::now());
+    for name in ["blue/a", "blue/b", "green/c"] {
+        queue.notice(key(name), Cause::Related);
+    }
+    take(&mut queue, now);
+    queue.finished(key("blue/a"), After::RetryAt(now + second(10)));
+    queue.finished(key("blue/b"), After::RetryAt(now + second(20)));
+    queue.finished(key("green/c"), After::LookAt(now + second(5)));
+    assert_eq!(queue.in_backoff(), 2, "one that waits to be looked at did not fail");
+    queue.notice(key("green/c"), Cause::Related);
+    queue.notice(key("blue/a"), Cause::Related);
+    assert_eq!(
+        queue.in_backoff(),
+        2,
+        "what happens around an object does not end its wait"
+    );
+    queue.notice(key("blue/a"), Cause::Itself);
+    assert_eq!(queue.in_backoff(), 1);
+    assert_eq!(take(&mut queue, now + second(20)).len(), 3);
+    assert_eq!(queue.in_backoff(), 0);
+    queue.finished(key("blue/b"), After::RetryAt(now + second(40)));
+    assert_eq!(queue.in_backoff(), 1);
+    queue.notice(key("blue/b"), Cause::Itself);
+    assert_eq!(take(&mut queue, now + second(20)), ["blue/b"]);
+    queue.finished(key("blue/b"), After::Nothing);
+    assert_eq!(queue.in_backoff(), 0);
+}
