@@ -270,7 +270,6 @@ impl Leader {
         let watching = Watching {
             events,
             timeout: self.settings.watch_timeout,
-            metrics: self.metrics.clone(),
         };
         // Dropped at the end, which ends the watches.
         let _watches = apps.watch(&watching);

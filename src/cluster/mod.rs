@@ -1,7 +1,8 @@
 //! Every read from and write to the Kubernetes API.
 //!
 //! Nothing here decides what should be: it reads what is, and writes what it is given, no more often than needed.
-//! Nothing outside this module, the driver and the lease names a client.
+//! No slice names a client. Outside this module only the lease does, the program's start that makes it, and the command
+//! line's own room, which asks with a person's rights.
 
 mod apply;
 mod children;
@@ -30,7 +31,7 @@ pub use namespace::NamespaceLabels;
 pub use status::STATUS_MANAGER;
 pub use store::{Change, Group, Item, Store};
 pub use transport::{NotLeader, counted, fenced};
-pub use watch::{Selection, follow};
+pub use watch::Selection;
 
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
@@ -76,11 +77,6 @@ impl Cluster {
             altered: apply::Altered::default(),
             evidence: evidence::Evidence::default(),
         })
-    }
-
-    /// The client for watches.
-    pub fn client(&self) -> Client {
-        self.client.clone()
     }
 }
 

@@ -12,8 +12,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
+use super::Cluster;
 use super::store::{Change, Item, Store};
-use crate::metrics::{Metrics, Watched};
+use crate::metrics::Watched;
 
 /// Objects per page, for API servers that cannot stream lists.
 const PAGE: u32 = 500;
@@ -38,43 +39,40 @@ impl Selection {
     }
 }
 
-/// Follows the objects of `api` into `store`. `keep` takes from an object what the store keeps; `changed` is told every
-/// difference.
-pub async fn follow<R, T>(
-    api: Api<R>,
-    selection: Selection,
-    keep: impl Fn(R) -> T,
-    store: &Store<T>,
-    changed: impl Fn(Change<T>),
-    metrics: &Metrics,
-) where
-    R: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-    T: Item,
-{
-    let kind = R::kind(&()).into_owned();
-    let mut config = selection.config().streaming_lists();
-    loop {
-        let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
-        let mut seen = HashSet::new();
+impl Cluster {
+    /// Follows the selected objects of a kind, in every namespace, into `store`. `keep` takes from an object what the
+    /// store keeps; `changed` is told every difference.
+    pub async fn follow<R, T>(
+        &self,
+        selection: Selection,
+        keep: impl Fn(R) -> T,
+        store: &Store<T>,
+        changed: impl Fn(Change<T>),
+    ) where
+        R: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+        T: Item,
+    {
+        let api: Api<R> = Api::all(self.client.clone());
+        let kind = R::kind(&()).into_owned();
+        let mut config = selection.config().streaming_lists();
         loop {
-            match events.try_next().await {
-                Ok(Some(event)) => take(event, &keep, store, &mut seen, &changed),
-                Ok(None) => break,
-                Err(error) => {
-                    metrics
-                        .watch_errors
-                        .get_or_create(&Watched { kind: kind.clone() })
-                        .inc();
-                    if cannot_stream_lists(&error) {
-                        tracing::info!(kind, "the API server does not stream lists; listing in pages");
-                        config = selection.config().page_size(PAGE);
-                        break;
+            let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
+            let mut seen = HashSet::new();
+            loop {
+                match events.try_next().await {
+                    Ok(Some(event)) => take(event, &keep, store, &mut seen, &changed),
+                    Ok(None) => break,
+                    Err(error) => {
+                        let watched = Watched { kind: kind.clone() };
+                        self.metrics.watch_errors.get_or_create(&watched).inc();
+                        if cannot_stream_lists(&error) {
+                            tracing::info!(kind, "the API server does not stream lists; listing in pages");
+                            config = selection.config().page_size(PAGE);
+                            break;
+                        }
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(kind, error, "watch broke; it is opened again");
                     }
-                    tracing::warn!(
-                        kind,
-                        error = &error as &dyn std::error::Error,
-                        "watch broke; it is opened again"
-                    );
                 }
             }
         }

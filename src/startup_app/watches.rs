@@ -1,15 +1,15 @@
 //! What is watched for apps, and whom a change concerns.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::PartialObjectMeta;
-use kube::{Api, Resource};
+use kube::Resource;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use tremplin_core::live::{Kept, Live};
 use tremplin_core::platform::Platform;
 
 use super::{Hosts, Seen, StartupApps, Turns};
-use crate::cluster::{Change, Cluster, Group, Item as _, NamespaceLabels, Selection, Source, Store, follow};
+use crate::cluster::{Change, Cluster, Group, Item as _, NamespaceLabels, Selection, Source, Store};
 use crate::driver::{Cause, Key, Reconcile as _};
 use crate::metrics::{Metrics, WithCondition};
 
@@ -37,8 +37,22 @@ pub struct Watching {
     pub events: Events,
     /// After how long a watch is opened anew.
     pub timeout: Duration,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+}
+
+impl Watching {
+    fn everything(&self) -> Selection {
+        Selection {
+            labels: None,
+            timeout: self.timeout,
+        }
+    }
+
+    fn ours(&self) -> Selection {
+        Selection {
+            labels: Some(format!("{}={}", labels::MANAGED_BY, labels::MANAGER)),
+            timeout: self.timeout,
+        }
+    }
 }
 
 impl StartupApps {
@@ -87,7 +101,11 @@ impl StartupApps {
     pub fn watch(self: &Arc<Self>, watching: &Watching) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         self.watch_apps(&mut tasks, watching);
-        self.watch_content(&mut tasks, watching);
+        let (secret, config_map) = (ContentKind::Secret, ContentKind::ConfigMap);
+        self.watch_content::<Secret>(&mut tasks, watching, secret, |apps| &apps.cluster.sources.secrets);
+        self.watch_content::<ConfigMap>(&mut tasks, watching, config_map, |apps| {
+            &apps.cluster.sources.config_maps
+        });
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.service_accounts);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.config_maps);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.services);
@@ -116,65 +134,36 @@ impl StartupApps {
     fn watch_apps(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let api: Api<Seen> = Api::all(apps.cluster.client());
-            follow(
-                api,
-                everything(&to),
-                |seen| seen,
-                &apps.apps,
-                |change| apps.app_changed(&change, &to.events),
-                &to.metrics,
-            )
-            .await;
+            let changed = |change| apps.app_changed(&change, &to.events);
+            let keep = |seen: Seen| seen;
+            apps.cluster.follow(to.everything(), keep, &apps.apps, changed).await;
         });
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let api: Api<PartialObjectMeta<Namespace>> = Api::all(apps.cluster.client());
             let changed = |change: Change<NamespaceLabels>| {
                 for name in change.sides().take(1).map(|namespace| namespace.name.clone()) {
                     apps.redecide(apps.apps.group(&Group::Namespace(name)), &to.events);
                 }
             };
-            follow(
-                api,
-                everything(&to),
-                NamespaceLabels::of,
-                &apps.namespaces,
-                changed,
-                &to.metrics,
-            )
-            .await;
+            let (keep, store) = (NamespaceLabels::of, &apps.namespaces);
+            apps.cluster.follow(to.everything(), keep, store, changed).await;
         });
     }
 
-    fn watch_content(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
+    fn watch_content<K>(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        watching: &Watching,
+        kind: ContentKind,
+        store: fn(&Self) -> &Store<Source>,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + Debug + Send + 'static,
+    {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let api: Api<PartialObjectMeta<Secret>> = Api::all(apps.cluster.client());
-            let changed = |change| apps.content_changed(ContentKind::Secret, &change, &to.events);
-            follow(
-                api,
-                everything(&to),
-                Source::of,
-                &apps.cluster.sources.secrets,
-                changed,
-                &to.metrics,
-            )
-            .await;
-        });
-        let (apps, to) = (self.clone(), watching.clone());
-        tasks.spawn(async move {
-            let api: Api<PartialObjectMeta<ConfigMap>> = Api::all(apps.cluster.client());
-            let changed = |change| apps.content_changed(ContentKind::ConfigMap, &change, &to.events);
-            follow(
-                api,
-                everything(&to),
-                Source::of,
-                &apps.cluster.sources.config_maps,
-                changed,
-                &to.metrics,
-            )
-            .await;
+            let changed = |change| apps.content_changed(kind, &change, &to.events);
+            let keep = Source::of::<K>;
+            apps.cluster.follow(to.everything(), keep, store(&apps), changed).await;
         });
     }
 
@@ -188,41 +177,22 @@ impl StartupApps {
     {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let api: Api<Live<K>> = Api::all(apps.cluster.client());
-            let ours = Selection {
-                labels: Some(format!("{}={}", labels::MANAGED_BY, labels::MANAGER)),
-                timeout: to.timeout,
-            };
-            follow(
-                api,
-                ours,
-                |live| live,
-                store(&apps),
-                |change| child_changed(&change, &to.events),
-                &to.metrics,
-            )
-            .await;
+            let changed = |change| child_changed(&change, &to.events);
+            let keep = |live: Live<K>| live;
+            apps.cluster.follow(to.ours(), keep, store(&apps), changed).await;
         });
     }
 
     fn watch_ingresses(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let api: Api<Live<Ingress>> = Api::all(apps.cluster.client());
             let changed = |change: Change<Live<Ingress>>| {
                 child_changed(&change, &to.events);
                 let hosts = change.sides().flat_map(|ingress| &ingress.facts.hosts);
                 tell(hosts.flat_map(|host| apps.hosts.wanters(host)), &to.events);
             };
-            follow(
-                api,
-                everything(&to),
-                |live| live,
-                &apps.cluster.children.ingresses,
-                changed,
-                &to.metrics,
-            )
-            .await;
+            let (keep, store) = (|live: Live<Ingress>| live, &apps.cluster.children.ingresses);
+            apps.cluster.follow(to.everything(), keep, store, changed).await;
         });
     }
 
@@ -300,13 +270,6 @@ impl StartupApps {
             _ => Vec::new(),
         };
         self.hosts.wants(&wanting, hosts)
-    }
-}
-
-fn everything(watching: &Watching) -> Selection {
-    Selection {
-        labels: None,
-        timeout: watching.timeout,
     }
 }
 
