@@ -11,7 +11,7 @@ use tremplin_core::labels;
 use tremplin_core::live::{Digest, Kept, Live};
 
 use super::store::{Group, Item, Store};
-use crate::driver::Key;
+use crate::key::Key;
 
 /// The kinds that the operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -24,7 +24,7 @@ use tremplin_core::fault::{Fault, Refusal};
 use super::Cluster;
 use super::apply::fault;
 use super::store::{Group, Item, Store};
-use crate::driver::Key;
+use crate::key::Key;
 
 /// The Secret of the operator's namespace that holds the key of the hashes. Without it every app that names a Secret
 /// or a ConfigMap rolls once.

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
 
 use super::store::{Group, Item};
-use crate::driver::Key;
+use crate::key::Key;
 
 /// A namespace's name and labels.
 #[derive(Clone, Debug, Default)]

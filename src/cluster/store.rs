@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 use tremplin_core::app::valid::ContentRef;
 
-use crate::driver::Key;
+use crate::key::Key;
 
 /// What objects are found by, beside their names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

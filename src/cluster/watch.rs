@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Cluster;
 use super::store::{Change, Item, Store};
+use crate::key::Key;
 use crate::metrics::Watched;
 
 /// Objects per page, for API servers that cannot stream lists.
@@ -83,7 +84,7 @@ fn take<R, T: Item>(
     event: Event<R>,
     keep: &impl Fn(R) -> T,
     store: &Store<T>,
-    seen: &mut HashSet<crate::driver::Key>,
+    seen: &mut HashSet<Key>,
     changed: &impl Fn(Change<T>),
 ) {
     match event {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::queue::Key;
+use crate::key::Key;
 
 /// How waits grow.
 #[derive(Clone, Copy, Debug)]

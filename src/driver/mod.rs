@@ -19,8 +19,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 pub use backoff::Growth;
-pub use queue::{Cause, Key};
+pub use queue::Cause;
 
+use crate::key::Key;
 use crate::metrics::{Kind, Metrics};
 use backoff::Backoff;
 use queue::{After, Queue};

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tremplin_core::app::hosts::Wanting;
 
-use crate::driver::Key;
+use crate::key::Key;
 
 /// The wanters of every host.
 #[derive(Default)]

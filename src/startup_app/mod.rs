@@ -20,7 +20,8 @@ use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
 use crate::cluster::{Applied, Child, ChildKind, Cluster, NamespaceLabels, Owner, Store};
-use crate::driver::{Accident, Key, Outcome, Reconcile};
+use crate::driver::{Accident, Outcome, Reconcile};
+use crate::key::Key;
 use hosts::Hosts;
 use observe::View;
 pub use seen::{Malformed, Seen};

@@ -20,7 +20,7 @@ use tremplin_core::platform::{NamespaceContext, Platform};
 
 use super::StartupApps;
 use crate::cluster::{EVIDENCE_FRESH, Group};
-use crate::driver::Key;
+use crate::key::Key;
 
 /// How many pods and Jobs of one app are asked after in a round.
 const ASKED: usize = 3;

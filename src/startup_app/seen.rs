@@ -13,7 +13,7 @@ use tremplin_core::api::StartupApp;
 use tremplin_core::app::content_refs;
 
 use crate::cluster::{Group, Item};
-use crate::driver::Key;
+use crate::key::Key;
 
 /// A watched app.
 #[derive(Clone, Debug)]

@@ -24,7 +24,8 @@ use tremplin_core::platform::Platform;
 
 use super::{Hosts, Seen, StartupApps, Turns};
 use crate::cluster::{Change, Cluster, Group, Item as _, NamespaceLabels, Selection, Source, Store};
-use crate::driver::{Cause, Key, Reconcile as _};
+use crate::driver::{Cause, Reconcile as _};
+use crate::key::Key;
 use crate::metrics::{Metrics, WithCondition};
 
 /// Where changes are sent.
