@@ -77,8 +77,10 @@ impl Leadership {
                 }
             };
             tokio::select! {
-                () = expiry => self.give_up(),
+                // A renewal that is there counts, though its time came at the same moment.
+                biased;
                 _ = standing.changed() => {}
+                () = expiry => self.give_up(),
             }
         }
     }
