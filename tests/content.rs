@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Operator, Team, eventually, install, requests};
+use common::faults::{self, Instead};
+use common::{Operator, Team, eventually, install, requests, settings};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -89,6 +90,27 @@ async fn a_secret_that_only_the_released_version_names_rolls_it_too() {
         mark(&team).await.filter(|mark| *mark != first)
     })
     .await;
+    operator.stop().await.unwrap();
+}
+
+/// Without its content nothing can be decided: that is told, and it goes on when the right is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_may_not_be_read_is_told() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let client = install(&control_plane).await;
+    let team = Team::new(&control_plane, &client, "paris").await;
+    team.create::<Secret>("{metadata: {name: database}, stringData: {url: 'postgres://one'}}")
+        .await;
+    let operator = Operator::start(&control_plane.admin_config(), settings(&[]), |client| {
+        faults::keep_from(client, "/secrets/database", Instead::Refusal(403))
+    });
+    team.commit("brigade", SPEC).await;
+    let (_, condition) = team.told("brigade", "Stalled", "True", "Forbidden").await;
+    assert!(condition.message.contains("Secret database"), "{condition:?}");
+    operator.stop().await.unwrap();
+
+    let operator = Operator::plain(&control_plane, &[]);
+    team.told("brigade", "Ready", "False", "Deploying").await;
     operator.stop().await.unwrap();
 }
 

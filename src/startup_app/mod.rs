@@ -50,7 +50,8 @@ pub struct StartupApps {
 struct Verdict {
     decision: Decision,
     done: app::Outcome,
-    refusal: Option<Refusal>,
+    /// Whether it is the API server that refused.
+    refused: bool,
     again: Option<Duration>,
 }
 
@@ -65,10 +66,16 @@ impl Reconcile for StartupApps {
             Seen::Malformed(malformed) => self.report_malformed(malformed).await,
             // Its children are owned: the cluster collects them.
             Seen::App(app) if app.metadata.deletion_timestamp.is_some() => Outcome::Gone,
-            Seen::App(app) => self
-                .round(app, failures)
-                .await
-                .unwrap_or_else(|fault| Outcome::Failed(fault.to_string())),
+            Seen::App(app) => match self.round(app, failures).await {
+                Ok(outcome) => outcome,
+                Err(fault) => {
+                    let outcome = after(&fault, true);
+                    if !is_blip(&outcome, failures) {
+                        self.report_fault(&seen, &fault).await;
+                    }
+                    outcome
+                }
+            },
         }
     }
 
@@ -93,10 +100,9 @@ impl StartupApps {
             let verdict = self.act(&owner, decision, &mut gone_jobs).await;
             let Some(verdict) = verdict else { continue };
             let View { observed, .. } = self.observe(app, &platform, &gone_jobs).await?;
-            let remind_again = self.remind(&owner, &verdict.decision, &observed).await?;
+            let remind_again = self.remind(&owner, &verdict.decision, &observed).await;
             let outcome = outcome(&verdict, [ask_again, remind_again].into_iter().flatten().min());
-            let is_blip = matches!(outcome, Outcome::Failed(_)) && failures < report::TOLERATED;
-            if !is_blip {
+            if !is_blip(&outcome, failures) {
                 let new = status(app, &observed, &verdict.decision, &verdict.done, (self.now)());
                 self.report(app, &new).await?;
             }
@@ -108,20 +114,17 @@ impl StartupApps {
     }
 
     /// Reminds of refused instances, unless everything is to be left as it is. Tells when to look again.
-    async fn remind(
-        &self,
-        owner: &Owner,
-        decision: &Decision,
-        observed: &Observed,
-    ) -> Result<Option<Duration>, Fault<Reason>> {
-        let Decision::Go(_) = decision else { return Ok(None) };
+    async fn remind(&self, owner: &Owner, decision: &Decision, observed: &Observed) -> Option<Duration> {
+        let Decision::Go(_) = decision else { return None };
         let now = (self.now)();
         let Reminders { due, again } = reminders(observed, now);
         for (name, uid) in due {
-            let reminded = self.cluster.remind(owner, &name, &uid, now).await;
-            reminded.map_err(|fault| fault.map(Reason::from))?;
+            // What is refused here may be refused for the reason that its instances are, which is told in the status.
+            if let Err(fault) = self.cluster.remind(owner, &name, &uid, now).await {
+                tracing::warn!(%fault, deployment = name, "failed to remind of refused instances");
+            }
         }
-        Ok(again)
+        again
     }
 
     /// Applies what was decided and takes the next step. `None`: a step was taken, so decide again.
@@ -130,7 +133,7 @@ impl StartupApps {
             return Some(Verdict {
                 decision,
                 done: app::Outcome::default(),
-                refusal: None,
+                refused: false,
                 again: None,
             });
         };
@@ -143,30 +146,15 @@ impl StartupApps {
             plan.wait_for_turn();
         }
         let again = turn.or(plan.step.requeue_after());
-        let (done, refusal) = match self.carry_out(owner, plan, gone_jobs).await {
+        let (fault, inventory) = match self.carry_out(owner, plan, gone_jobs).await {
             Ok(None) => return None,
-            Ok(Some(applied)) => (
-                app::Outcome {
-                    fault: None,
-                    inventory: inventory(&applied),
-                },
-                None,
-            ),
-            Err(fault) => {
-                let refusal = fault.reason;
-                (
-                    app::Outcome {
-                        fault: Some(fault.map(Reason::from)),
-                        inventory: Vec::new(),
-                    },
-                    Some(refusal),
-                )
-            }
+            Ok(Some(applied)) => (None, inventory(&applied)),
+            Err(fault) => (Some(fault.map(Reason::from)), Vec::new()),
         };
         Some(Verdict {
             decision,
-            done,
-            refusal,
+            refused: fault.is_some(),
+            done: app::Outcome { fault, inventory },
             again,
         })
     }
@@ -288,16 +276,25 @@ fn outcome(verdict: &Verdict, ask_again: Option<Duration>) -> Outcome {
         Decision::Go(_) | Decision::Suspended(_) => verdict.done.fault.as_ref(),
     };
     let again = [verdict.again, ask_again].into_iter().flatten().min();
-    match fault.map(|fault| (fault.class, fault)) {
-        None => Outcome::Settled { again },
-        Some((Class::Waiting, _)) => Outcome::Waiting {
-            again: verdict.refusal.map(|_| WAITING_AGAIN),
+    fault.map_or(Outcome::Settled { again }, |fault| after(fault, verdict.refused))
+}
+
+/// What the driver does after a fault. `refused` by the API server, it is tried again though nothing watched changes.
+fn after(fault: &Fault<Reason>, refused: bool) -> Outcome {
+    match fault.class {
+        Class::Waiting => Outcome::Waiting {
+            again: refused.then_some(WAITING_AGAIN),
         },
-        Some((Class::Stalled, _)) => Outcome::Stalled {
-            again: verdict.refusal.map(|_| REFUSED_AGAIN),
+        Class::Stalled => Outcome::Stalled {
+            again: refused.then_some(REFUSED_AGAIN),
         },
-        Some((Class::Transient, fault)) => Outcome::Failed(fault.to_string()),
+        Class::Transient => Outcome::Failed(fault.to_string()),
     }
+}
+
+/// Whether a failure is so young that it may pass before anybody reads of it.
+fn is_blip(outcome: &Outcome, failures: u32) -> bool {
+    matches!(outcome, Outcome::Failed(_)) && failures < report::TOLERATED
 }
 
 /// Tests make a round panic or hang by an annotation; the program that is installed does not know it.

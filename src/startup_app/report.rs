@@ -25,7 +25,8 @@ impl StartupApps {
             .as_ref()
             .map(|status| status.conditions.as_slice())
             .unwrap_or_default();
-        let status = serde_json::to_value(new).unwrap_or(Value::Null);
+        let unwritable = |error: serde_json::Error| Fault::transient(Reason::InternalError, error.to_string());
+        let status = serde_json::to_value(new).map_err(unwritable)?;
         let seen = Seen::App(Box::new(app.clone()));
         self.write(&seen, &status, old, &new.conditions).await
     }
@@ -45,6 +46,18 @@ impl StartupApps {
         }
     }
 
+    /// Tells what kept a round from judging; the rest of the status stays.
+    pub(super) async fn report_fault(&self, seen: &Seen, fault: &Fault<Reason>) {
+        let told = Told {
+            class: fault.class,
+            reason: fault.reason,
+            message: fault.to_string(),
+        };
+        if let Err(fault) = self.report_exception(seen, &told).await {
+            tracing::debug!(%fault, "failed to tell of it in the status");
+        }
+    }
+
     /// Tells that a round ended badly; the rest of the status stays.
     pub(super) async fn report_accident(&self, seen: &Seen, accident: &Accident) {
         let (reason, message) = match accident {
@@ -57,30 +70,16 @@ impl StartupApps {
                 format!("the work was not done within {} s", deadline.as_secs()),
             ),
         };
-        let told = Told {
-            class: Class::Transient,
-            reason,
-            message: format!("{message}. Next: {}", reason.action()),
-        };
-        if let Err(fault) = self.report_exception(seen, &told).await {
-            tracing::debug!(%fault, "failed to tell of it in the status");
-        }
+        let fault = Fault::transient(reason, format!("{message}. Next: {}", reason.action()));
+        self.report_fault(seen, &fault).await;
     }
 
     async fn report_exception(&self, seen: &Seen, told: &Told) -> Result<(), Fault<Reason>> {
-        let (mut status, old) = match seen {
-            Seen::App(app) => {
-                let status = serde_json::to_value(&app.status).unwrap_or(Value::Null);
-                (
-                    status,
-                    app.status
-                        .as_ref()
-                        .map(|status| status.conditions.clone())
-                        .unwrap_or_default(),
-                )
-            }
-            Seen::Malformed(malformed) => (malformed.status.clone(), malformed.conditions()),
+        let mut status = match seen {
+            Seen::App(app) => serde_json::to_value(&app.status).unwrap_or(Value::Null),
+            Seen::Malformed(malformed) => malformed.status.clone(),
         };
+        let old = seen.conditions();
         if !status.is_object() {
             status = Value::Object(Map::new());
         }

@@ -74,6 +74,14 @@ impl Seen {
         written(self) != written(other)
     }
 
+    /// Its conditions, as far as they can be read.
+    pub fn conditions(&self) -> Cow<'_, [Condition]> {
+        match self {
+            Self::App(app) => Cow::Borrowed(app.status.as_ref().map_or(&[], |status| status.conditions.as_slice())),
+            Self::Malformed(malformed) => Cow::Owned(malformed.conditions()),
+        }
+    }
+
     fn status_differs(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::App(one), Self::App(other)) => one.status != other.status,

@@ -85,3 +85,36 @@ impl Faults {
         }
     }
 }
+
+/// What answers instead of the API server.
+#[derive(Clone, Copy, Debug)]
+pub enum Instead {
+    /// A refusal with that HTTP code.
+    Refusal(u16),
+    /// Nothing, for ever.
+    Silence,
+}
+
+/// A client in front of which requests for that path never reach the API server.
+pub fn keep_from(client: Client, path: &'static str, instead: Instead) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let client = client.clone();
+        async move {
+            if !request.uri().path().ends_with(path) {
+                return Ok(client.send(request).await?);
+            }
+            let code = match instead {
+                Instead::Silence => std::future::pending().await,
+                Instead::Refusal(code) => code,
+            };
+            let body = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+                "reason": "Forbidden", "message": format!("{path} is forbidden")});
+            let answer = Response::builder()
+                .status(code)
+                .body(Body::from(body.to_string().into_bytes()));
+            answer.map_err(BoxError::from)
+        }
+    });
+    Client::new(service, namespace)
+}
