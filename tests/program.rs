@@ -6,7 +6,8 @@ mod common;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{HOME, eventually, install};
+use common::faults::{self, Instead};
+use common::{HOME, Operator, eventually, install, settings};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
@@ -73,4 +74,21 @@ async fn sigterm_gives_the_lease_back_within_five_seconds() {
     assert!(status.success(), "{status}");
     assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
     assert_eq!(holder().await, None);
+}
+
+/// The API server hangs where the operator, leading already, reads its first object.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stops_within_five_seconds_also_before_it_works() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    install(&control_plane).await;
+    let operator = Operator::start(&control_plane.admin_config(), settings(&[]), |client| {
+        faults::keep_from(client, "/secrets/tremplin-content-key", Instead::Silence)
+    });
+    eventually("it leads", async || {
+        (operator.metric("tremplin_leader").await == Some(1.0)).then_some(())
+    })
+    .await;
+    let stopping = Instant::now();
+    operator.stop().await.unwrap();
+    assert!(stopping.elapsed() < Duration::from_secs(5), "{:?}", stopping.elapsed());
 }

@@ -16,7 +16,8 @@ use tremplin_core::platform::Platform;
 use super::Exit;
 use crate::admin::{self, Admin};
 use crate::cluster::{Cluster, ContentKeyError, Place, counted};
-use crate::driver::{Driver, Growth, Limits};
+use crate::driver::{Cause, Driver, Growth, Limits};
+use crate::key::Key;
 use crate::leader::{self, Elector, Leadership, Lease};
 use crate::metrics::Metrics;
 use crate::platform_file::{PlatformFileError, Source};
@@ -60,6 +61,9 @@ pub enum ControllerError {
     /// Another replica may write now. Kubernetes starts this one anew.
     #[error("the lease was lost")]
     LeaseLost,
+    /// What it shows would be out of date from now on.
+    #[error("a watch ended, which is a bug; its panic is told above")]
+    WatchEnded,
 }
 
 /// Runs the operator until it is asked to stop.
@@ -252,19 +256,15 @@ impl Leader {
 
     async fn lead(&self, stopped: &mut watch::Receiver<bool>) -> Result<(), ControllerError> {
         self.ready.send_replace(false);
-        let cluster = Cluster::new(
-            self.client.clone(),
-            self.leadership.clone(),
-            self.metrics.clone(),
-            &self.place,
-        )
-        .await?;
-        let apps = Arc::new(StartupApps::new(
-            Arc::new(cluster),
-            self.platform.clone(),
-            self.settings.roll_interval,
-            Timestamp::now,
-        ));
+        let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+        tokio::pin!(stop);
+        let cluster = tokio::select! {
+            cluster = self.cluster() => cluster?,
+            () = &mut stop => return Ok(()),
+        };
+        let (roll_interval, now) = (self.settings.roll_interval, Timestamp::now);
+        let apps = StartupApps::new(Arc::new(cluster), self.platform.clone(), roll_interval, now);
+        let apps = Arc::new(apps);
         let _ = self.apps.set(apps.clone());
         let (events, received) = mpsc::unbounded_channel();
         let watching = Watching {
@@ -272,24 +272,48 @@ impl Leader {
             timeout: self.settings.watch_timeout,
         };
         // Dropped at the end, which ends the watches.
-        let _watches = apps.watch(&watching);
-        let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
-        tokio::pin!(stop);
+        let mut watches = apps.watch(&watching);
+        tokio::select! {
+            () = self.work(apps, received, stop) => Ok(()),
+            Some(_) = watches.join_next() => Err(ControllerError::WatchEnded),
+        }
+    }
+
+    async fn work(
+        &self,
+        apps: Arc<StartupApps>,
+        events: mpsc::UnboundedReceiver<(Key, Cause)>,
+        mut stop: impl Future<Output = ()> + Unpin,
+    ) {
         tokio::select! {
             () = apps.ready() => {}
-            () = &mut stop => return Ok(()),
+            () = &mut stop => return,
         }
         self.ready.send_replace(true);
         tracing::info!(apps = apps.apps().len(), "working");
         let driver = Driver {
             reconciler: apps,
-            events: received,
+            events,
             limits: self.limits(),
             metrics: self.metrics.clone(),
             random: rand::random,
         };
         driver.run(stop).await;
-        Ok(())
+    }
+
+    /// Asks until the API server answers.
+    async fn cluster(&self) -> Result<Cluster, ContentKeyError> {
+        loop {
+            let (client, leadership, metrics) = (self.client.clone(), self.leadership.clone(), self.metrics.clone());
+            match Cluster::new(client, leadership, metrics, &self.place).await {
+                Err(ContentKeyError::Api(error)) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no key for the hashes of content; asking again"
+                ),
+                made => return made,
+            }
+            sleep(ASK_AGAIN).await;
+        }
     }
 
     fn limits(&self) -> Limits {
