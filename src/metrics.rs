@@ -1,6 +1,7 @@
 //! What the controller counts, in Prometheus' text form. Labels are closed sets: never the name of an object.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -98,6 +99,7 @@ pub struct Metrics {
     pub leader: Gauge,
     /// Platform files that could not be used.
     pub platform_errors: Counter,
+    scrape: Mutex<()>,
     registry: Registry,
 }
 
@@ -126,6 +128,7 @@ impl Default for Metrics {
             objects: Family::default(),
             leader: Gauge::default(),
             platform_errors: Counter::default(),
+            scrape: Mutex::default(),
             registry,
         };
         metrics.register();
@@ -177,11 +180,14 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// The text that Prometheus reads.
+    /// The text that Prometheus reads. `refresh` counts anew what is counted only when asked.
     ///
     /// # Errors
     /// Never in practice: writing to a string does not fail.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    pub fn text(&self, refresh: impl FnOnce()) -> Result<String, fmt::Error> {
+        // Two scrapes at once would count into each other's numbers.
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        refresh();
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -197,7 +203,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.round("StartupApp", "stalled", Duration::from_millis(3));
         metrics.leader.set(1);
-        let text = metrics.text().unwrap();
+        let text = metrics.text(|| {}).unwrap();
         assert!(
             text.contains(r#"tremplin_reconciles_total{kind="StartupApp",result="stalled"} 1"#),
             "{text}"

@@ -282,6 +282,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Drops what is remembered of a child that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.altered.forget(uid);
+    }
+
     pub(super) async fn send(
         &self,
         verb: &'static str,

@@ -113,6 +113,11 @@ impl Sources {
         (hashed.uid == source.uid && hashed.version == source.version).then(|| hashed.digest.clone())
     }
 
+    /// Drops what is known of one that is gone.
+    pub fn forget(&self, namespace: &str, content: &ContentRef) {
+        self.learn((namespace.to_owned(), content.clone()), None);
+    }
+
     fn learn(&self, place: (String, ContentRef), hashed: Option<Hashed>) {
         let mut known = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
         match hashed {

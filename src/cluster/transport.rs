@@ -114,7 +114,7 @@ mod tests {
             matches!(&error, kube::Error::Service(inner) if inner.is::<NotLeader>()),
             "{error:?}"
         );
-        let text = metrics.text().unwrap();
+        let text = metrics.text(|| {}).unwrap();
         assert!(
             text.contains(r#"requests_total{verb="delete",code="refused"} 1"#),
             "{text}"

@@ -113,7 +113,7 @@ impl Running {
     }
 
     fn metric(&self, line: &str) -> bool {
-        self.metrics.text().unwrap().lines().any(|other| other == line)
+        self.metrics.text(|| {}).unwrap().lines().any(|other| other == line)
     }
 }
 
@@ -190,7 +190,7 @@ async fn a_stop_lets_rounds_end_and_abandons_the_rest_in_time() {
     running.task.await.unwrap();
     assert_eq!(stopping.elapsed(), STOP_GRACE);
     assert!(
-        running.metrics.text().unwrap().contains(r#"result="settled"} 1"#),
+        running.metrics.text(|| {}).unwrap().contains(r#"result="settled"} 1"#),
         "the slow round ended"
     );
     assert_eq!(

@@ -80,16 +80,13 @@ impl StartupApps {
         self.apps.all()
     }
 
-    /// Brings the count of apps by condition up to date.
+    /// Counts the apps by condition anew.
     pub fn measure(&self, metrics: &Metrics) {
         metrics.objects.clear();
         for seen in self.apps.all() {
-            let (Seen::App(app), kind) = (&*seen, StartupApps::KIND) else {
-                continue;
-            };
-            for condition in app.status.iter().flat_map(|status| &status.conditions) {
+            for condition in &*seen.conditions() {
                 let label = WithCondition {
-                    kind,
+                    kind: Self::KIND,
                     condition: condition.type_.clone(),
                     status: condition.status.clone(),
                 };
@@ -178,7 +175,7 @@ impl StartupApps {
     {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
-            let changed = |change| child_changed(&change, &to.events);
+            let changed = |change| apps.child_changed(&change, &to.events);
             let keep = |live: Live<K>| live;
             apps.cluster.follow(to.ours(), keep, store(&apps), changed).await;
         });
@@ -188,7 +185,7 @@ impl StartupApps {
         let (apps, to) = (self.clone(), watching.clone());
         tasks.spawn(async move {
             let changed = |change: Change<Live<Ingress>>| {
-                child_changed(&change, &to.events);
+                apps.child_changed(&change, &to.events);
                 let hosts = change.sides().flat_map(|ingress| &ingress.facts.hosts);
                 tell(hosts.flat_map(|host| apps.hosts.wanters(host)), &to.events);
             };
@@ -217,11 +214,29 @@ impl StartupApps {
             return;
         };
         let content = ContentRef { kind, name: key.name };
+        if change.new.is_none() {
+            self.cluster.sources.forget(&key.namespace, &content);
+        }
         let in_namespace = self.apps.group(&Group::Namespace(key.namespace.clone()));
         let still_run = in_namespace.iter().filter(|seen| self.released_names(seen, &content));
         let named = self.apps.group(&Group::Content(key.namespace, content.clone()));
         let concerned: BTreeSet<Key> = named.iter().chain(still_run).map(|seen| seen.key()).collect();
         tell(concerned.into_iter(), events);
+    }
+
+    /// A child concerns the app that its label names, before or after the change.
+    fn child_changed<K: Kept>(&self, change: &Change<Live<K>>, events: &Events) {
+        if let Some(old) = &change.old
+            && change.new.as_ref().is_none_or(|new| new.uid() != old.uid())
+        {
+            self.cluster.forget(old.uid());
+        }
+        let apps = change.sides().filter_map(|live| {
+            let name = live.label(labels::APP)?.to_owned();
+            let namespace = live.namespace().to_owned();
+            Some(Key { namespace, name })
+        });
+        tell(apps, events);
     }
 
     /// Whether the version that is released, and may still run, names that content.
@@ -272,18 +287,6 @@ impl StartupApps {
         };
         self.hosts.wants(&wanting, hosts)
     }
-}
-
-/// A child concerns the app that its label names, before or after the change.
-fn child_changed<K: Kept>(change: &Change<Live<K>>, events: &Events) {
-    let apps = change.sides().filter_map(|live| {
-        let name = live.label(labels::APP)?.to_owned();
-        Some(Key {
-            namespace: live.namespace().to_owned(),
-            name,
-        })
-    });
-    tell(apps, events);
 }
 
 /// The driver may have stopped: then nobody needs to know.
