@@ -310,3 +310,6 @@ pub fn to_yaml(object: &impl Serialize) -> anyhow::Result<String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

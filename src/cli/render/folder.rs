@@ -111,3 +111,6 @@ fn replace(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     fs::write(&beside, text)?;
     fs::rename(&beside, folder.join(name))
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,6 @@ pub fn render_all(input: &Input, files: &Files, platform: &Platform) -> (Vec<Ren
     faults.sort();
     (rendered, faults)
 }
+
+#[cfg(test)]
+mod tests;

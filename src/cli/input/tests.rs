@@ -1,0 +1,98 @@
+use crate::cli::Exit;
+use crate::cli::tests::{APP, Folder, objects, tremplin};
+
+#[test]
+fn another_namespace_than_asked_for_is_refused() {
+    let app = APP.replace("{name: annuaire}", "{name: annuaire, namespace: lyon}");
+    let ran = tremplin(&["render", "-f", "-", "-n", "paris"], &app);
+    assert_eq!(ran.exit, Exit::Failed);
+    assert!(
+        ran.errors
+            .contains("<stdin>:3:28: metadata.namespace: is lyon, but -n says paris"),
+        "{}",
+        ran.errors
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_file_line_and_column() {
+    for (text, told) in [
+        (
+            format!("{APP}  colour: red\n"),
+            "app.yaml:6:3: spec.colour: unknown field",
+        ),
+        (format!("{APP}  crons:\n"), "app.yaml:6:3: spec.crons: has no value"),
+        (
+            format!("{APP}  image: x\n"),
+            "app.yaml:6:3: duplicate mapping key: image",
+        ),
+        (
+            format!("{APP}  env: {{A: yes}}\n"),
+            "app.yaml:6:9: spec.env.A: is a boolean, not a string: put it in quotes",
+        ),
+        (format!("{APP}  processes: [\n"), "app.yaml:6:"),
+        (format!("{APP}  size: L\n"), "app.yaml:6:3: spec.size: unknown field"),
+        (
+            format!("{APP}---\n{APP}"),
+            "app.yaml:9:12: metadata.name: the app annuaire is in",
+        ),
+        (
+            APP.replace("v1alpha1", "v1beta1"),
+            "app.yaml:1:1: apiVersion: is tremplin.dev/v1beta1, but",
+        ),
+        (
+            APP.replace("{name: annuaire}", "{name: annuaire, labels: {a: yes}}"),
+            "app.yaml:3:37: metadata.labels.a: invalid type",
+        ),
+        (
+            APP.replace("ghcr.io/betagouv/annuaire:8f2c1e0", "annuaire"),
+            "app.yaml:5:3: spec.image: the image annuaire does not name its registry",
+        ),
+        ("hello: world\n".into(), "app.yaml:1:1: not a Kubernetes object"),
+        (
+            format!(
+                "apiVersion: v1\nkind: List\nitems:\n- {}",
+                APP.trim_end().replace('\n', "\n  ")
+            ) + "\n    colour: red\n",
+            "app.yaml:9:5: spec.colour: unknown",
+        ),
+    ] {
+        let folder = Folder::new(&[("app.yaml", &text)]);
+        let ran = tremplin(&["render", "-f", &folder.path("app.yaml")], "");
+        assert_eq!((ran.exit, ran.output.as_str()), (Exit::Failed, ""), "{text}");
+        assert!(ran.errors.contains(told), "{told}\n{}", ran.errors);
+    }
+}
+
+#[test]
+fn every_fault_is_told_in_one_run() {
+    let ran = tremplin(
+        &["render", "-f", "-"],
+        &format!("{APP}  colour: red\n  hosts: [a]\n---\n{APP}  exposure: mars\n"),
+    );
+    assert_eq!(ran.errors.lines().count(), 4, "{}", ran.errors);
+}
+
+#[test]
+fn a_folder_is_read_whole_and_other_files_in_it_do_not_disturb() {
+    let folder = Folder::new(&[
+        ("apps/b.yml", &APP.replace("annuaire}", "b}")),
+        ("apps/a.yaml", &APP.replace("annuaire}", "a}")),
+        (
+            "apps/c.json",
+            r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}"#,
+        ),
+        ("values.yaml", "replicas: 2\n"),
+        ("README.md", "# hello: [\n"),
+        (".git/x.yaml", "a: [\n"),
+    ]);
+    let ran = tremplin(&["render", "-f", &folder.path("")], "");
+    assert_eq!((ran.exit, ran.errors.as_str()), (Exit::Fine, ""));
+    let names = objects(&ran.output)
+        .into_iter()
+        .filter(|object| object["kind"] == "Deployment");
+    let names: Vec<_> = names
+        .map(|object| object["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["a-web", "b-web"]);
+}
