@@ -208,7 +208,7 @@ fn step(valid: &ValidApp, base: &ValidApp, platform: &Platform, release: &Releas
     }
 }
 
-fn annotation<'a>(app: &'a StartupApp, key: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(app: &'a StartupApp, key: &str) -> Option<&'a str> {
     app.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 

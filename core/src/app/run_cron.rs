@@ -87,6 +87,23 @@ pub fn decide(app: &ValidApp, request: Option<&str>, observed: &Observed) -> Res
     }
 }
 
+/// What to tell of a request for a cron that the app does not have: mistyped, or removed since. It holds nothing up.
+pub fn unknown(app: &ValidApp, request: &str) -> Option<String> {
+    let (cron, _) = request.split_once('@')?;
+    let names: Vec<_> = app.crons.iter().map(|known| known.name.as_str()).collect();
+    let has = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let field = labels::RUN_CRON;
+    (!names.contains(&cron)).then(|| {
+        format!(
+            "metadata.annotations[{field}] asks for the cron {cron:?}, which the app does not have (it has: {has}): correct it, or remove the annotation"
+        )
+    })
+}
+
 /// `None`: for a cron that is no more. The annotation stays on the object long after the run (Argo CD leaves it, and
 /// nobody thinks of it), so that must not hold up the app.
 fn parse(request: &str, app: &ValidApp) -> Result<Option<(String, Timestamp)>, Fault<Reason>> {

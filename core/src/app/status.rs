@@ -9,11 +9,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{Decision, Hold, Plan};
+use super::decision::{self, Decision, Hold, Plan};
 use super::health::{ProcessHealth, process_health, release_trouble};
 use super::nulls;
 use super::observed::Observed;
 use super::reasons::Reason;
+use super::run_cron;
 use super::valid::ValidApp;
 use crate::api::startup_app::{InventoryItem, LastExit, ProcessStatus, StartupApp, StartupAppStatus};
 use crate::conditions::Conditions;
@@ -57,6 +58,13 @@ pub fn status(
             summary.message,
             "\n{path} has no value, so it does not count: fill it, or remove the key"
         );
+    }
+    let request = decision::annotation(app, labels::RUN_CRON);
+    if let Some(unknown) = valid
+        .zip(request)
+        .and_then(|(valid, request)| run_cron::unknown(valid, request))
+    {
+        let _ = write!(summary.message, "\n{unknown}");
     }
     summary.write(&mut conditions);
     summary::write_questions(&mut conditions, decision, &health);

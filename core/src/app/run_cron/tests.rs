@@ -85,9 +85,19 @@ fn a_request_that_cannot_be_read_names_the_annotation() {
 }
 
 #[test]
-fn a_request_for_a_cron_that_is_no_more_holds_nothing_up() {
+fn a_request_for_a_cron_that_the_app_does_not_have_is_told_and_holds_nothing_up() {
     let mut world = asked("nobody@2026-11-22T10:00:00Z");
     world.settle();
+    world.roll_out();
     assert!(world.created.is_empty());
-    assert!(matches!(world.decide(), Decision::Go(_)));
+    assert_eq!(world.ready(), "True/Running");
+    let message = &world.status().conditions[0].message;
+    assert!(
+        message.contains("\"nobody\"") && message.contains("it has: mails"),
+        "{message}"
+    );
+
+    world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
+    let message = &world.status().conditions[0].message;
+    assert!(!message.contains("annotations"), "{message}");
 }
