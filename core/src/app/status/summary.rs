@@ -72,53 +72,17 @@ pub fn summarize(
         Decision::Go(plan) => &plan.release,
         Decision::Suspended(_) | Decision::Refused(_) => &ReleaseState::NotAsked,
     };
-    match release {
-        ReleaseState::Failed(words) => {
-            let message = format!("the release command failed, the old version keeps serving: {words}");
-            return summary(Verdict::Stalled, Reason::ReleaseFailed, &message);
-        }
-        ReleaseState::Unknown => {
-            let message = "the release's Job is gone and left no outcome; nothing is rolled out";
-            return summary(Verdict::Stalled, Reason::ReleaseOutcomeUnknown, message);
-        }
-        _ => {}
+    if let Some(ended) = of_ended_release(release) {
+        return ended;
     }
     if let Some((_, Hold::Missing(fault))) = hold(decision) {
         return of_faults(std::slice::from_ref(fault));
     }
-    match release {
-        ReleaseState::Running => {
-            let (reason, message) = releasing.map_or_else(
-                || {
-                    (
-                        Reason::Releasing,
-                        "the release command of the new version is running".to_owned(),
-                    )
-                },
-                |trouble| (trouble.reason, trouble.message),
-            );
-            return summary(Verdict::Reconciling, reason, &message);
-        }
-        ReleaseState::WaitingForOther => {
-            return summary(
-                Verdict::Reconciling,
-                Reason::Releasing,
-                "the release command of an earlier version is still running; the newest version comes next",
-            );
-        }
-        _ => {}
+    if let Some(running) = of_running_release(release, releasing) {
+        return running;
     }
-    if let Some(trouble) = health
-        .iter()
-        .filter_map(|health| health.trouble.as_ref())
-        .max_by_key(|trouble| (trouble.stalled, trouble.reason))
-    {
-        let verdict = if trouble.stalled {
-            Verdict::Stalled
-        } else {
-            Verdict::Reconciling
-        };
-        return summary(verdict, trouble.reason, &trouble.message);
+    if let Some(worst) = of_health(health) {
+        return worst;
     }
     match decision {
         Decision::Suspended(_) => summary(
@@ -132,6 +96,51 @@ pub fn summarize(
             message: "every process runs as asked".into(),
         },
     }
+}
+
+/// A release that ended otherwise than well.
+fn of_ended_release(release: &ReleaseState) -> Option<Summary> {
+    let (reason, message) = match release {
+        ReleaseState::Failed(words) => (
+            Reason::ReleaseFailed,
+            format!("the release command failed, the old version keeps serving: {words}"),
+        ),
+        ReleaseState::Unknown => (
+            Reason::ReleaseOutcomeUnknown,
+            "the release's Job is gone and left no outcome; nothing is rolled out".to_owned(),
+        ),
+        _ => return None,
+    };
+    Some(summary(Verdict::Stalled, reason, &message))
+}
+
+/// A release that runs, or waits to.
+fn of_running_release(release: &ReleaseState, trouble: Option<Trouble>) -> Option<Summary> {
+    let (reason, message) = match (release, trouble) {
+        (ReleaseState::Running, Some(trouble)) => (trouble.reason, trouble.message),
+        (ReleaseState::Running, None) => (
+            Reason::Releasing,
+            "the release command of the new version is running".to_owned(),
+        ),
+        (ReleaseState::WaitingForOther, _) => (
+            Reason::Releasing,
+            "the release command of an earlier version is still running; the newest version comes next".to_owned(),
+        ),
+        _ => return None,
+    };
+    Some(summary(Verdict::Reconciling, reason, &message))
+}
+
+/// The gravest trouble of a process.
+fn of_health(health: &[ProcessHealth]) -> Option<Summary> {
+    let troubles = health.iter().filter_map(|health| health.trouble.as_ref());
+    let worst = troubles.max_by_key(|trouble| (trouble.stalled, trouble.reason))?;
+    let verdict = if worst.stalled {
+        Verdict::Stalled
+    } else {
+        Verdict::Reconciling
+    };
+    Some(summary(verdict, worst.reason, &worst.message))
 }
 
 fn summary(verdict: Verdict, reason: Reason, message: &str) -> Summary {
