@@ -86,12 +86,7 @@ impl Diff<'_> {
             Ok(rendered) => rendered,
             Err(faults) => {
                 for fault in faults {
-                    let field = fault.field.clone().unwrap_or_default();
-                    writeln!(
-                        io.errors,
-                        "{}",
-                        manifest.fault(&field, format!("{}: {}", fault.message, fault.fix))
-                    )?;
+                    writeln!(io.errors, "{}", manifest.refusal(&fault))?;
                 }
                 return Ok(Exit::Failed);
             }

@@ -1,5 +1,7 @@
 //! Manifests from files, folders and the standard input, each with the place of every field.
 
+mod kind;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -9,12 +11,17 @@ use std::rc::Rc;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use serde_json::Value;
-use tremplin_core::api::{GROUP, StartupApp, conform};
+use tremplin_core::api::{StartupApp, conform};
+use tremplin_core::app::Reason;
+use tremplin_core::fault::Fault as Refusal;
 use tremplin_core::platform::{NamespaceContext, Platform};
 use tremplin_core::yaml::{self, Document, Location};
 
 use super::Io;
 use super::options::{Files, labels};
+
+use kind::What;
+pub use kind::valid_namespace;
 
 /// One object of the input.
 #[derive(Clone, Debug)]
@@ -39,15 +46,30 @@ pub struct Fault {
     pub path: String,
     /// What is wrong.
     pub message: String,
+    /// What to do about it; empty when the message says it.
+    pub fix: String,
 }
 
+impl Fault {
+    /// Says what to do about it.
+    #[must_use]
+    pub fn fix(self, fix: impl Into<String>) -> Self {
+        Self {
+            fix: fix.into(),
+            ..self
+        }
+    }
+}
+
+/// `FILE:LINE:COLUMN: FIELD: REASON: FIX`, as editors and terminals take it.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.file, self.location)?;
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+        write!(f, "{}:{}", self.file, self.location)?;
+        let parts = [&self.path, &self.message, &self.fix];
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            write!(f, ": {part}")?;
         }
-        f.write_str(&self.message)
+        Ok(())
     }
 }
 
@@ -59,10 +81,15 @@ impl Manifest {
 
     /// Where the field at `path` stands in the file.
     pub fn locate(&self, path: &str) -> Location {
+        self.document.locate(&self.below(path))
+    }
+
+    /// The path in the document of the object's field at `path`.
+    fn below(&self, path: &str) -> String {
         match (self.prefix.as_str(), path) {
-            ("", path) => self.document.locate(path),
-            (prefix, "") => self.document.locate(prefix),
-            (prefix, path) => self.document.locate(&format!("{prefix}.{path}")),
+            ("", path) => path.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, path) => format!("{prefix}.{path}"),
         }
     }
 
@@ -73,12 +100,19 @@ impl Manifest {
             location: self.locate(path),
             path: path.to_owned(),
             message: message.into(),
+            fix: String::new(),
         }
     }
 
-    /// Whether it is a `StartupApp`, of whatever version.
+    /// What the operator would say about the app that stands here, at its place.
+    pub fn refusal(&self, refused: &Refusal<Reason>) -> Fault {
+        self.fault(refused.field.as_deref().unwrap_or_default(), &refused.message)
+            .fix(&refused.fix)
+    }
+
+    /// Whether it is a `StartupApp`: other kinds of our group are faults of the input.
     pub fn is_app(&self) -> bool {
-        self.text("/kind") == "StartupApp" && self.text("/apiVersion").starts_with(GROUP)
+        self.text("/kind") == kind::APP
     }
 }
 
@@ -163,6 +197,7 @@ impl Input {
                     location,
                     path,
                     message,
+                    fix: String::new(),
                 });
                 return;
             }
@@ -175,18 +210,19 @@ impl Input {
                 document,
                 prefix: String::new(),
             };
-            if whole.text("/kind").is_empty() || whole.text("/apiVersion").is_empty() {
-                if named {
-                    self.faults
-                        .push(whole.fault("", "not a Kubernetes object: apiVersion or kind is missing"));
-                }
-            } else if whole.text("/kind").ends_with("List")
-                && whole.value.pointer("/items").is_some_and(Value::is_array)
-            {
-                self.manifests.extend(items(&whole));
-            } else {
-                self.manifests.push(whole);
-            }
+            self.sort(whole, named);
+        }
+    }
+
+    fn sort(&mut self, manifest: Manifest, named: bool) {
+        match kind::of(&manifest) {
+            Ok(What::Object) => self.manifests.push(manifest),
+            Ok(What::List) => items(&manifest).into_iter().for_each(|item| self.sort(item, true)),
+            Ok(What::Other) if !named => {}
+            Ok(What::Other) => self
+                .faults
+                .push(manifest.fault("", "not a Kubernetes object: apiVersion and kind are missing")),
+            Err(fault) => self.faults.push(fault),
         }
     }
 
@@ -272,7 +308,7 @@ fn items(list: &Manifest) -> Vec<Manifest> {
             file: list.file.clone(),
             value: value.clone(),
             document: list.document.clone(),
-            prefix: format!("items[{index}]"),
+            prefix: list.below(&format!("items[{index}]")),
         })
         .collect()
 }
@@ -280,14 +316,6 @@ fn items(list: &Manifest) -> Vec<Manifest> {
 /// Reads an app as strictly as the API server under `fieldValidation: Strict`, and an explicit null as an error: the API
 /// server would drop it without a word.
 fn app(manifest: &Manifest) -> Result<StartupApp, Vec<Fault>> {
-    let version = manifest.text("/apiVersion");
-    let expected = format!("{GROUP}/{}", tremplin_core::api::VERSION);
-    if version != expected {
-        return Err(vec![manifest.fault(
-            "apiVersion",
-            format!("is {version}, but this program knows {expected}"),
-        )]);
-    }
     let breaches = conform::breaches("StartupApp", &manifest.value);
     if !breaches.is_empty() {
         return Err(breaches

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use tremplin_core::platform::Platform;
+use tremplin_core::platform::{LabelKey, Platform, is_label_value};
 
+use super::input::valid_namespace;
 use crate::platform_file::Source;
 
 /// The manifests to read.
@@ -16,7 +17,7 @@ pub struct Files {
     pub sources: Vec<PathBuf>,
 
     /// The namespace of objects that name none; an object that names another one is refused
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = valid_namespace)]
     pub namespace: Option<String>,
 
     /// The namespace's labels, where no cluster is asked; a Namespace object among the manifests tells them too
@@ -46,7 +47,18 @@ impl PlatformChoice {
 
 fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
-    Ok((key.trim().to_owned(), value.trim().to_owned()))
+    let (key, value) = (key.trim(), value.trim());
+    if LabelKey::new(key).is_none() {
+        return Err(format!(
+            "{key:?} is no label's key: write KEY=VALUE, as in dso/environment=dev"
+        ));
+    }
+    if !is_label_value(value) {
+        return Err(format!(
+            "{value:?} is no label's value: at most 63 letters, digits, -, _ and ., with a letter or digit at both ends"
+        ));
+    }
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The labels given on the command line, as a map.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tremplin_core::{labels, names};
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
+use super::input::valid_namespace;
 use super::{Exit, Io};
 use crate::settings::duration;
 
@@ -43,7 +44,7 @@ pub struct App {
     name: String,
 
     /// The app's namespace; absent: that of the context
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = valid_namespace)]
     namespace: Option<String>,
 
     #[command(flatten)]

@@ -51,13 +51,18 @@ pub(super) fn is_label_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.chars().all(inner) && name.starts_with(edge) && name.ends_with(edge)
 }
 
+/// Whether Kubernetes takes the text as a label's value.
+pub fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_label_name(text)
+}
+
 /// A DNS name in lower case (RFC 1123): every label at most 63 octets, all at most 253.
 pub(crate) fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
 }
 
-/// One label of a DNS name.
-pub(super) fn is_dns_label(label: &str) -> bool {
+/// One label of a DNS name (RFC 1123), as a namespace's name is.
+pub fn is_dns_label(label: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=63).contains(&label.len()) && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
 }

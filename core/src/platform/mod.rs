@@ -27,7 +27,7 @@ pub use error::PlatformError;
 pub use exposure::{Exposure, ExposureType, IngressClass, Scheme, Tls};
 pub use host::{Domain, HostTemplate};
 pub(crate) use label::is_dns_name;
-pub use label::{LabelKey, LabelKeys};
+pub use label::{LabelKey, LabelKeys, is_dns_label, is_label_value};
 pub use namespace::{EnvironmentRule, NamespaceContext};
 pub use pattern::Pattern;
 pub use profiles::{BUNDLED, Profile};

@@ -208,6 +208,9 @@ fn invalid(fault: &Fault) -> Finding {
         object: String::new(),
         field: fault.path.clone(),
         message: fault.message.clone(),
-        fix: Problem::Invalid.help().to_owned(),
+        fix: match fault.fix.as_str() {
+            "" => Problem::Invalid.help().to_owned(),
+            fix => fix.to_owned(),
+        },
     }
 }

@@ -96,3 +96,67 @@ fn a_folder_is_read_whole_and_other_files_in_it_do_not_disturb() {
         .collect();
     assert_eq!(names, ["a-web", "b-web"]);
 }
+
+/// An app that is taken for something else would be left out, and what was rendered from it before removed.
+#[test]
+fn what_is_nearly_an_app_is_a_fault_in_folders_too() {
+    for (text, told) in [
+        (APP.replace("StartupApp", "Startupapp"), "2:1: kind: is Startupapp, which tremplin.dev/v1alpha1 does not have: write kind: StartupApp"),
+        (APP.replace("StartupApp", "PreviewEnv"), "2:1: kind: is PreviewEnv, which"),
+        (APP.replace("kind: StartupApp\n", ""), "1:1: kind: is missing: write kind: StartupApp"),
+        (APP.replace("kind: StartupApp", "kind:"), "2:1: kind: is missing: write kind: StartupApp"),
+        (APP.replace("kind: StartupApp", "kind: [StartupApp]"), "2:1: kind: is missing"),
+        (APP.replace("tremplin.dev/v1alpha1", "tremplin.dev/v1"), "1:1: apiVersion: is tremplin.dev/v1, but this program knows tremplin.dev/v1alpha1"),
+        (APP.replace("tremplin.dev/v1alpha1", "tremplin.dev"), "1:1: apiVersion: is tremplin.dev, but"),
+        (APP.replace("tremplin.dev", "tremplin.dv"), "1:1: apiVersion: is tremplin.dv/v1alpha1, but a StartupApp is of tremplin.dev/v1alpha1"),
+        (APP.replace("tremplin.dev", "tremplin.device"), "1:1: apiVersion: is tremplin.device/v1alpha1, but"),
+        (APP.replace("apiVersion:", "apiversion:"), "1:1: apiVersion: is missing: write apiVersion: tremplin.dev/v1alpha1"),
+        ("metadata: {name: a}\nspec: {image: a}\n".into(), "1:1: kind: is missing: write the object's kind"),
+        ("apiVersion: v1\nkind: List\nitem: []\n".into(), "1:1: items: is no list of objects"),
+        (
+            "apiVersion: tremplin.dev/v1alpha1\nkind: StartupAppList\nitems:\n- metadata: {name: a}\n  spec: {image: a}\n".into(),
+            "4:3: kind: is missing",
+        ),
+        ("apiVersion: tremplin.dev/v1alpha1\nkind: StartupAppList\n".into(), "2:1: kind: is StartupAppList, which"),
+        (APP.replace("annuaire}", "annuaire, namespace: Bad NS}"), "3:28: metadata.namespace: \"Bad NS\" is no name of a namespace"),
+        (APP.replace("annuaire}", "annuaire, namespace: 5}"), "3:28: metadata.namespace: 5 is no text"),
+    ] {
+        let folder = Folder::new(&[("a.yaml", &text)]);
+        for command in ["render", "check"] {
+            let ran = tremplin(&[command, "-f", &folder.path("")], "");
+            let expected = if command == "check" { Exit::Found } else { Exit::Failed };
+            assert_eq!(ran.exit, expected, "{command} {text}{}", ran.output);
+            if command == "render" {
+                assert!(ran.errors.contains(told), "{told}\n{}", ran.errors);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_in_a_list_is_read_with_its_places() {
+    let inner = APP.trim_end().replace('\n', "\n    ");
+    let text = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n  - {inner}\n      colour: red\n"
+    );
+    let ran = tremplin(&["render", "-f", "-"], &text);
+    assert!(
+        ran.errors.contains("<stdin>:12:7: spec.colour: unknown field"),
+        "{}",
+        ran.errors
+    );
+}
+
+#[test]
+fn a_namespace_and_labels_that_no_cluster_has_are_wrong_use() {
+    for (arguments, told) in [
+        (["-n", "Bad NS"], "'Bad NS' for '--namespace <NAMESPACE>'"),
+        (["--namespace-labels", "=x"], "\"\" is no label's key"),
+        (["--namespace-labels", "a=1,b=2 3"], "\"2 3\" is no label's value"),
+        (["--namespace-labels", "a"], "write KEY=VALUE"),
+    ] {
+        let ran = tremplin(&[&["check", "-f", "-"], &arguments[..]].concat(), APP);
+        assert_eq!(ran.exit, Exit::Failed);
+        assert!(ran.errors.contains(told), "{told}\n{}", ran.errors);
+    }
+}

@@ -114,17 +114,7 @@ pub fn render_all(input: &Input, files: &Files, platform: &Platform) -> (Vec<Ren
         };
         match offline(&app, namespace, platform) {
             Ok(app) => rendered.push(app),
-            Err(found) => faults.extend(found.into_iter().map(|found| {
-                let fix = if found.fix.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", found.fix)
-                };
-                manifest.fault(
-                    found.field.as_deref().unwrap_or_default(),
-                    format!("{}{fix}", found.message),
-                )
-            })),
+            Err(refused) => faults.extend(refused.iter().map(|refused| manifest.refusal(refused))),
         }
     }
     faults.sort();

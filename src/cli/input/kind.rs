@@ -1,0 +1,98 @@
+//! What a document is: an object, a list of objects, or a file for something else than a cluster.
+//!
+//! Strict on purpose: an app that is taken for something else would be left out without a word, and what was rendered
+//! from it before would be removed.
+
+use serde_json::Value;
+use tremplin_core::api::{GROUP, VERSION};
+use tremplin_core::platform::is_dns_label;
+
+use super::{Fault, Manifest};
+
+/// The kind that this program knows.
+pub const APP: &str = "StartupApp";
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// One object.
+    Object,
+    /// A list of objects.
+    List,
+    /// Nothing that a cluster knows, such as Helm's values.
+    Other,
+}
+
+/// What a document is; a fault when it is nearly an object.
+pub fn of(manifest: &Manifest) -> Result<What, Fault> {
+    let (api_version, kind) = (manifest.text("/apiVersion"), manifest.text("/kind"));
+    let is_ours = api_version
+        .strip_prefix(GROUP)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let parts = ["apiVersion", "kind", "metadata", "spec"];
+    let written = parts.into_iter().filter(|part| manifest.value.get(part).is_some());
+    if !is_ours && written.count() < 2 {
+        return Ok(What::Other);
+    }
+    let ours = format!("{GROUP}/{VERSION}");
+    if kind.is_empty() {
+        let fix = if is_ours {
+            format!("write kind: {APP}")
+        } else {
+            "write the object's kind, or keep the file elsewhere".to_owned()
+        };
+        return Err(manifest.fault("kind", "is missing").fix(fix));
+    }
+    let is_app = [APP, "StartupAppList"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(kind));
+    if api_version.is_empty() {
+        let of_kind = if is_app { &ours } else { "that of the kind" };
+        return Err(manifest
+            .fault("apiVersion", "is missing")
+            .fix(format!("write apiVersion: {of_kind}")));
+    }
+    let has_items = manifest.value.get("items").is_some_and(Value::is_array);
+    match (is_ours, is_app) {
+        (false, true) => Err(manifest
+            .fault("apiVersion", format!("is {api_version}, but a {APP} is of {ours}"))
+            .fix(format!("write apiVersion: {ours}"))),
+        (true, _) if api_version != ours => Err(manifest
+            .fault("apiVersion", format!("is {api_version}, but this program knows {ours}"))
+            .fix(format!("write apiVersion: {ours}"))),
+        (true, _) if kind == "StartupAppList" && has_items => Ok(What::List),
+        (true, _) if kind != APP => Err(manifest
+            .fault("kind", format!("is {kind}, which {ours} does not have"))
+            .fix(format!("write kind: {APP}"))),
+        (false, false) if kind.ends_with("List") && has_items => Ok(What::List),
+        (false, false) if kind == "List" => Err(manifest
+            .fault("items", "is no list of objects")
+            .fix("write items: and the objects below it")),
+        _ => namespace(manifest).map(|()| What::Object),
+    }
+}
+
+fn namespace(manifest: &Manifest) -> Result<(), Fault> {
+    let wrong = match manifest.value.pointer("/metadata/namespace") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) if name.is_empty() => None,
+        Some(Value::String(name)) => valid_namespace(name).err(),
+        Some(other) => Some(format!("{other} is no text")),
+    };
+    match wrong {
+        None => Ok(()),
+        Some(wrong) => Err(manifest
+            .fault("metadata.namespace", wrong)
+            .fix("write the name of a namespace, or leave it out")),
+    }
+}
+
+/// A namespace's name, as Kubernetes takes it.
+pub fn valid_namespace(name: &str) -> Result<String, String> {
+    if is_dns_label(name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "{name:?} is no name of a namespace: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+    ))
+}
