@@ -153,25 +153,25 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
 }
 
-/// The manifests below a folder, in the order of their paths; what is hidden (`.git`) is left out.
+/// The manifests below a folder, in the order of their paths; what is hidden (`.git`) is left out. A link to a file is
+/// read, a link to a folder is not followed: it may lead back up.
 fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("failed to read {}", folder.display()))? {
-            let path = entry?.path();
-            let hidden = path
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            let manifest = path
-                .extension()
-                .is_some_and(|kind| kind == "yaml" || kind == "yml" || kind == "json");
-            if hidden {
+        let failed = || format!("failed to read {}", folder.display());
+        for entry in fs::read_dir(&folder).with_context(failed)? {
+            let entry = entry.with_context(failed)?;
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;
             }
-            if path.is_dir() {
+            let is_manifest = path
+                .extension()
+                .is_some_and(|kind| kind == "yaml" || kind == "yml" || kind == "json");
+            if entry.file_type().with_context(failed)?.is_dir() {
                 folders.push(path);
-            } else if manifest {
+            } else if is_manifest && !path.is_dir() {
                 found.push(path);
             }
         }

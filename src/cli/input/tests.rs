@@ -160,3 +160,15 @@ fn a_namespace_and_labels_that_no_cluster_has_are_wrong_use() {
         assert!(ran.errors.contains(told), "{told}\n{}", ran.errors);
     }
 }
+
+#[test]
+fn a_linked_file_is_read_and_a_linked_folder_is_not_followed() {
+    let folder = Folder::new(&[("in/other.yaml", "replicas: 2\n"), ("app.yaml", APP)]);
+    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, folder.path(name)).unwrap();
+    link("../app.yaml", "in/app.yaml");
+    link(".", "in/again");
+    link("..", "in/folder.yaml");
+    let ran = tremplin(&["render", "-f", &folder.path("in")], "");
+    assert_eq!((ran.exit, ran.errors.as_str()), (Exit::Fine, ""));
+    assert!(ran.output.contains("name: annuaire-web"), "{}", ran.output);
+}
