@@ -1,22 +1,20 @@
 //! The commands that ask a cluster, on a real API server: the program as people run it, with a kubeconfig.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic, and so may its helpers"
-)]
+#![cfg(test)] // helpers here may unwrap as tests do
+
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use common::install_crds;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use kube::runtime::wait::await_condition;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tremplin_core::api::{StartupApp, crd};
+use tremplin_core::api::StartupApp;
 use tremplin_core::live::STARTUP_APP_MANAGER;
 use tremplin_e2e::ControlPlane;
 
@@ -39,18 +37,7 @@ struct Place {
 async fn place() -> Place {
     let plane = ControlPlane::shared().await.unwrap();
     let client = plane.client().unwrap();
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for definition in crd::all() {
-        let name = definition.metadata.name.clone().unwrap();
-        let params = PatchParams::apply("tests").force();
-        definitions
-            .patch(&name, &params, &Patch::Apply(&definition))
-            .await
-            .unwrap();
-        await_condition(definitions.clone(), &name, is_crd_established())
-            .await
-            .unwrap();
-    }
+    install_crds(&client).await;
     Place {
         client,
         kubeconfig: plane.kubeconfig(),

@@ -1,26 +1,17 @@
 //! What the API server itself takes and refuses of a StartupApp: schema and CEL rules, before the operator sees it.
 #![cfg(test)] // helpers here may unwrap as tests do
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+mod common;
+
+use common::install_crds;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-use tremplin_core::api::crd;
 use tremplin_e2e::ControlPlane;
 
 async fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in crd::all() {
-        let name = crd.metadata.name.clone().unwrap();
-        crds.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&crd))
-            .await
-            .unwrap();
-        let established = kube::runtime::conditions::is_crd_established();
-        kube::runtime::wait::await_condition(crds.clone(), &name, established)
-            .await
-            .unwrap();
-    }
+    install_crds(client).await;
     let kind = GroupVersionKind::gvk("tremplin.dev", "v1alpha1", "StartupApp");
     Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind))
 }

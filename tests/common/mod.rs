@@ -156,9 +156,8 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
 }
 
-/// Installs the CRDs and makes the operator's namespace.
-pub async fn install(control_plane: &ControlPlane) -> Client {
-    let client = control_plane.client().unwrap();
+/// Installs the CRDs.
+pub async fn install_crds(client: &Client) {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in crd::all() {
         let name = crd.metadata.name.clone().unwrap();
@@ -170,6 +169,12 @@ pub async fn install(control_plane: &ControlPlane) -> Client {
             .await
             .unwrap();
     }
+}
+
+/// Installs the CRDs and makes the operator's namespace.
+pub async fn install(control_plane: &ControlPlane) -> Client {
+    let client = control_plane.client().unwrap();
+    install_crds(&client).await;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}});
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
     namespaces
