@@ -22,6 +22,14 @@ use crate::telemetry::LogLevel;
 /// The version of Prometheus' text form that [`Metrics::text`] writes.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Where the operator is asked about itself, and what can be changed there.
+pub struct Endpoint {
+    /// Bound, so that whoever starts an operator knows its port.
+    pub listener: TcpListener,
+    /// Changes what is logged.
+    pub log_level: LogLevel,
+}
+
 /// What the admin server tells and changes.
 #[derive(Clone)]
 pub struct Admin {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::faults::{self, Instead};
 use common::{HOME, Operator, eventually, install, settings};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
+use kube::{Api, Config};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 
 fn controller() -> Command {
@@ -39,6 +39,19 @@ fn a_platform_file_that_cannot_work_is_told_with_its_place() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains(".yaml:2:1: sizes: "), "{told}");
+}
+
+/// A rule of the tests themselves: what an operator died of is told at once, not after a minute.
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "no-such-platform")]
+async fn a_test_fails_as_soon_as_its_operator_has_ended() {
+    let nowhere = Config::new("http://127.0.0.1:1".parse().unwrap());
+    let operator = Operator::start(&nowhere, settings(&["--platform=/no-such-platform.yaml"]), |client| {
+        client
+    });
+    let patience = Duration::from_secs(10);
+    let never = eventually("it leads", async || operator.metric("tremplin_leader 1").await);
+    tokio::time::timeout(patience, never).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tremplin_core::platform::Platform;
 
 use super::Exit;
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Endpoint};
 use crate::cluster::{Cluster, ContentKeyError, Place, counted};
 use crate::driver::{Cause, Driver, Growth, Limits};
 use crate::key::Key;
@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::platform_file::{PlatformFileError, Source};
 use crate::settings::Settings;
 use crate::startup_app::{StartupApps, Watching};
-use crate::telemetry::{self, LogLevel, LogLevelError};
+use crate::telemetry::{self, LogLevelError};
 
 /// How often an API server that does not answer at the start is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -95,21 +95,24 @@ impl Arguments {
             stop.send_replace(true);
             // The receivers see the value even when the sender is gone.
         });
+        let listener = TcpListener::bind(self.settings.admin_address)
+            .await
+            .map_err(|error| ControllerError::Io("--admin-address", error))?;
         let config = Config::infer().await?;
         let client = ClientBuilder::try_from(config)?.build();
-        operate(client, self.settings, log_level, stopped).await
+        operate(client, self.settings, Endpoint { listener, log_level }, stopped).await
     }
 }
 
 /// The operator over any client: waits for the lease, works while it holds it, and stops in less than five seconds
-/// once `stopped` turns true.
+/// once `stopped` turns true. Of the settings, the log's and the admin address are the caller's: see [`Endpoint`].
 ///
 /// # Errors
 /// See [`ControllerError`].
 pub async fn operate(
     client: Client,
     settings: Settings,
-    log_level: LogLevel,
+    endpoint: Endpoint,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), ControllerError> {
     let source = Source::of(&settings.platform);
@@ -118,10 +121,8 @@ pub async fn operate(
     let (platform_changes, platform) = watch::channel(Arc::new(platform));
     let (ready, is_ready) = watch::channel(false);
     let apps = Arc::new(OnceLock::new());
+    let Endpoint { listener, log_level } = endpoint;
     let admin = admin(&metrics, &apps, is_ready, log_level);
-    let listener = TcpListener::bind(settings.admin_address)
-        .await
-        .map_err(|error| ControllerError::Io("--admin-address", error))?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         platform = settings.platform,
@@ -164,7 +165,7 @@ fn admin(
     metrics: &Arc<Metrics>,
     apps: &Arc<OnceLock<Arc<StartupApps>>>,
     ready: watch::Receiver<bool>,
-    log_level: LogLevel,
+    log_level: telemetry::LogLevel,
 ) -> Admin {
     let (metrics, apps) = (metrics.clone(), apps.clone());
     let counted = metrics.clone();

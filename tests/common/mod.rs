@@ -2,28 +2,26 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod faults;
+mod operator;
 
 use std::fmt::Debug;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
-use tokio::sync::{oneshot, watch};
-use tremplin::cli::controller::{ControllerError, operate};
-use tremplin::settings::Settings;
-use tremplin::telemetry::LogLevel;
 use tremplin_core::api::{StartupApp, crd};
 use tremplin_e2e::{AuditEvent, ControlPlane};
+
+use operator::assert_operators_run;
+#[allow(unused_imports)] // as above
+pub use operator::{Operator, settings};
 
 /// Longer than anything takes on a busy machine: reached only when a test fails.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -31,126 +29,14 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the operator's lease and key are.
 pub const HOME: &str = "tremplin-system";
 
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    settings: Settings,
-}
-
-/// Settings as they would be given on the command line, with short waits and an admin port of its own.
-pub fn settings(flags: &[&str]) -> Settings {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let admin = format!("--admin-address={}", listener.local_addr().unwrap());
-    let ours = [
-        "tremplin",
-        "--namespace",
-        HOME,
-        "--backoff=50ms",
-        "--backoff-cap=1s",
-        &admin,
-    ];
-    // A later flag wins over ours.
-    let all: Vec<&str> = ours
-        .iter()
-        .filter(|our| !flags.iter().any(|flag| name(flag) == name(our)))
-        .chain(flags)
-        .copied()
-        .collect();
-    Flags::try_parse_from(all).unwrap().settings
-}
-
-fn name(flag: &str) -> &str {
-    flag.split('=').next().unwrap_or(flag)
-}
-
-/// An operator in a runtime of its own, so that it can be killed at any moment.
-pub struct Operator {
-    runtime: Option<Runtime>,
-    stop: watch::Sender<bool>,
-    ended: Option<oneshot::Receiver<Result<(), ControllerError>>>,
-    /// Where it answers about itself.
-    pub admin: SocketAddr,
-}
-
-impl Operator {
-    /// Starts one over a client of its own; `wrap` may put something between it and the API server.
-    pub fn start(config: &Config, settings: Settings, wrap: impl FnOnce(Client) -> Client + Send + 'static) -> Self {
-        let runtime = Runtime::new().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = oneshot::channel();
-        let (config, admin) = (config.clone(), settings.admin_address);
-        runtime.spawn(async move {
-            let client = wrap(Client::try_from(config).unwrap());
-            let _ = end.send(operate(client, settings, LogLevel::fixed(), stopped).await);
-        });
-        Self {
-            runtime: Some(runtime),
-            stop,
-            ended: Some(ended),
-            admin,
-        }
-    }
-
-    /// Starts one with these flags and nothing in between.
-    pub fn plain(control_plane: &ControlPlane, flags: &[&str]) -> Self {
-        Self::start(&control_plane.admin_config(), settings(flags), |client| client)
-    }
-
-    /// Asks it to stop, as SIGTERM does, and waits for its end.
-    pub async fn stop(mut self) -> Result<(), ControllerError> {
-        self.stop.send_replace(true);
-        self.ended().await
-    }
-
-    /// Waits for its end.
-    pub async fn ended(&mut self) -> Result<(), ControllerError> {
-        let ended = self.ended.take().unwrap();
-        tokio::time::timeout(PATIENCE, ended)
-            .await
-            .expect("it does not end")
-            .expect("it was killed")
-    }
-
-    /// Ends it at once, wherever it is, as SIGKILL does.
-    pub fn kill(mut self) {
-        self.runtime.take().unwrap().shutdown_background();
-    }
-
-    /// A line of its metrics, by the text before the value.
-    pub async fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.ask("/metrics").await?;
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-    }
-
-    /// The body of a GET, when it is answered with 200.
-    pub async fn ask(&self, path: &str) -> Option<String> {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut stream = tokio::net::TcpStream::connect(self.admin).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Asks until there is an answer.
+/// Asks until there is an answer; fails early if an operator of the test has ended by itself.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
+        assert_operators_run();
         assert!(Instant::now() < deadline, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -260,6 +146,7 @@ impl Team {
                 }
                 last = Some(found);
             }
+            assert_operators_run();
             assert!(
                 Instant::now() < deadline,
                 "{name} is never {type_}={status} {reason}, but {last:?}"
