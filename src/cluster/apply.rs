@@ -230,7 +230,7 @@ impl Cluster {
         self.count(child.kind, action);
         tracing::info!(kind = child.kind.as_str(), child = child.name, action, "child written");
         store
-            .keep(&answer)
+            .keep(answer)
             .map_err(|error| Refused::Fault(unreadable(&error, &child.what())))
     }
 
@@ -244,7 +244,7 @@ impl Cluster {
         let what = format!("{} {name}", kind.as_str());
         let request = Request::new(store.path(&owner.namespace)).get(name, &GetParams::default());
         match self.send("get", request.map_err(kube::Error::BuildRequest)).await {
-            Ok(answer) => store.keep(&answer).map(Some).map_err(|error| unreadable(&error, &what)),
+            Ok(answer) => store.keep(answer).map(Some).map_err(|error| unreadable(&error, &what)),
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 if let Some(stale) = store.find(&owner.namespace, name) {
                     store.forget(&owner.namespace, name, &stale.uid);

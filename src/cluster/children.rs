@@ -144,7 +144,7 @@ pub(super) trait KindStore: Send + Sync {
     fn find(&self, namespace: &str, name: &str) -> Option<Known>;
     fn of_app(&self, namespace: &str, app: &str) -> Vec<Known>;
     /// Keeps the API server's answer, if the watch will tell when it is gone.
-    fn keep(&self, answer: &Value) -> Result<Known, serde_json::Error>;
+    fn keep(&self, answer: Value) -> Result<Known, serde_json::Error>;
     fn forget(&self, namespace: &str, name: &str, uid: &str);
 }
 
@@ -164,7 +164,7 @@ impl<K: Kept> KindStore for Store<Live<K>> {
             .collect()
     }
 
-    fn keep(&self, answer: &Value) -> Result<Known, serde_json::Error> {
+    fn keep(&self, answer: Value) -> Result<Known, serde_json::Error> {
         let live = Live::<K>::from_value(answer)?;
         let known = known(&live);
         if known.watched {

@@ -47,7 +47,7 @@ impl Cluster {
             .await
             .map_err(|error| fault(&error, &what))?;
         self.count(ChildKind::Job, "patch");
-        store.keep(&answer).map_err(|error| unreadable(&error, &what))?;
+        store.keep(answer).map_err(|error| unreadable(&error, &what))?;
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl Cluster {
             .await
             .map_err(|error| fault(&error, &what))?;
         self.count(ChildKind::Deployment, "patch");
-        store.keep(&answer).map_err(|error| unreadable(&error, &what))?;
+        store.keep(answer).map_err(|error| unreadable(&error, &what))?;
         Ok(())
     }
 }

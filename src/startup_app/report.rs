@@ -109,7 +109,7 @@ impl StartupApps {
             .await
             .map_err(|fault| fault.map(Reason::from))?;
         let Some(answer) = answer else { return Ok(()) };
-        match Seen::from_value(&answer) {
+        match Seen::from_value(answer) {
             // Only the round itself needs to know what it wrote.
             Ok(written) => drop(self.apps.put(written)),
             Err(error) => tracing::debug!(%error, key = ?seen.key(), "the API server's answer cannot be read"),

@@ -251,6 +251,6 @@ impl World {
 
 fn live<'a, K: Kept>(objects: impl Iterator<Item = &'a Value>) -> Vec<Arc<Live<K>>> {
     objects
-        .map(|object| Arc::new(Live::<K>::from_value(object).unwrap()))
+        .map(|object| Arc::new(Live::<K>::from_value(object.clone()).unwrap()))
         .collect()
 }

@@ -111,12 +111,18 @@ impl<K: Kept> Live<K> {
     ///
     /// # Errors
     /// When the metadata is not that of an object.
-    pub fn from_value(object: &Value) -> Result<Self, serde_json::Error> {
-        let full = ObjectMeta::deserialize(object.get("metadata").unwrap_or(&Value::Null))?;
+    pub fn from_value(mut object: Value) -> Result<Self, serde_json::Error> {
+        let owned = owned_by(STARTUP_APP_MANAGER, &object).map(|owned| Digest::of(&owned));
+        let facts = K::facts(&object);
+        let mut metadata = object.get_mut("metadata").map(Value::take).unwrap_or_default();
+        if let Some(metadata) = metadata.as_object_mut() {
+            // Most of an object's size, and nobody reads it from here on.
+            metadata.remove("managedFields");
+        }
         Ok(Self {
-            owned: owned_by(STARTUP_APP_MANAGER, object).map(|owned| Digest::of(&owned)),
-            metadata: lean(full),
-            facts: K::facts(object),
+            metadata: lean(ObjectMeta::deserialize(metadata)?),
+            owned,
+            facts,
         })
     }
 }
@@ -158,7 +164,7 @@ fn lean(full: ObjectMeta) -> ObjectMeta {
 impl<'de, K: Kept> Deserialize<'de> for Live<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(deserializer)?;
-        Self::from_value(&object).map_err(de::Error::custom)
+        Self::from_value(object).map_err(de::Error::custom)
     }
 }
 

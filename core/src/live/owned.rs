@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -20,9 +21,9 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// Of any JSON value.
     pub fn of(value: &Value) -> Self {
-        let mut text = String::new();
+        let mut text = Vec::new();
         canonical(value, &mut text);
-        Self(Sha256::digest(text.as_bytes()).into())
+        Self(Sha256::digest(&text).into())
     }
 
     /// Of a rendered object: what the API server will record as owned once it is applied.
@@ -108,30 +109,35 @@ fn extract_item(item: &Value, fields: &Map<String, Value>) -> Option<Value> {
     })
 }
 
-fn canonical(value: &Value, out: &mut String) {
+fn canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
             let mut keys: Vec<_> = map.iter().collect();
             keys.sort_by(|a, b| a.0.cmp(b.0));
-            out.push('{');
+            out.push(b'{');
             for (key, below) in keys {
-                out.push_str(&Value::String(key.clone()).to_string());
-                out.push(':');
+                text(key, out);
+                out.push(b':');
                 canonical(below, out);
-                out.push(',');
+                out.push(b',');
             }
-            out.push('}');
+            out.push(b'}');
         }
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for item in items {
                 canonical(item, out);
-                out.push(',');
+                out.push(b',');
             }
-            out.push(']');
+            out.push(b']');
         }
-        scalar => out.push_str(&scalar.to_string()),
+        scalar => text(scalar, out),
     }
+}
+
+fn text(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    // Strings, numbers and memory: neither can fail.
+    let _ = serde_json::to_writer(out, value);
 }
 
 #[cfg(test)]
@@ -179,6 +185,13 @@ mod tests {
                 {"image": "i:1", "name": "web", "ports": [{"protocol": "TCP", "containerPort": 8080}], "args": ["a", "b"]},
             ]}, "replicas": 2},
         })
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_text_with_sorted_keys() {
+        let value: Value = serde_json::from_str(r#"{"b": [1, -2.5, null, true], "a\"é": {"": "x\ny"}}"#).unwrap();
+        let text = r#"{"a\"é":{"":"x\ny",},"b":[1,-2.5,null,true,],}"#;
+        assert_eq!(Digest::of(&value), Digest(Sha256::digest(text).into()));
     }
 
     #[test]
