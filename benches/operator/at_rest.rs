@@ -10,7 +10,7 @@ use tremplin_e2e::process::Process;
 use crate::Plan;
 use crate::bare_client::Recipe;
 use crate::bare_controller::{BareController, Children};
-use crate::burst;
+use crate::burst::{self, Burst};
 use crate::cluster::Cluster;
 use crate::ledger::Ledger;
 use crate::operator::{OFTEN, Operator};
@@ -62,7 +62,7 @@ pub async fn without_apps(plan: &Plan, cluster: &Cluster) -> Result<Each<u64>> {
 
 /// The start and the rest of each with every app there.
 pub async fn with_apps(plan: &Plan, cluster: &Cluster) -> Result<Started> {
-    let apps = plan.paced + plan.apps;
+    let apps = plan.apps;
     let log = cluster.plane.audit_log();
     let from = log.mark(&cluster.admin).await?;
     let operator = Operator::start(&plan.binary, cluster)?;
@@ -106,19 +106,19 @@ pub async fn with_apps(plan: &Plan, cluster: &Cluster) -> Result<Started> {
     Ok(started)
 }
 
-/// Resident memory of the bare controllers after they saw a burst: on a control plane of their own, where the bare
-/// client does what the operator does.
-pub async fn references_after_burst(plan: &Plan, recipe: &Arc<Recipe>) -> Result<(u64, u64)> {
-    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced + plan.apps).await?;
+/// The bare client's burst where both bare controllers watch, and their resident memory after it: what they keep
+/// nothing of, and what they keep.
+pub async fn beside_bare_controllers(plan: &Plan, recipe: &Arc<Recipe>) -> Result<(Burst, u64, u64)> {
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.apps).await?;
     let owned = BareController::start(&cluster, Children::Owned)?;
     let reflected = BareController::start(&cluster, Children::Reflected)?;
     owned.rounds(0).await?;
     reflected.rounds(0).await?;
-    burst::bare(plan, &cluster, recipe).await?;
+    let burst = burst::bare(plan, &cluster, recipe).await?;
     owned.rounds(plan.apps).await?;
     reflected.rounds(plan.apps).await?;
     tokio::time::sleep(plan.settle).await;
-    Ok((owned.process.memory(), reflected.process.memory()))
+    Ok((burst, owned.process.memory(), reflected.process.memory()))
 }
 
 fn resident(operator: &Process, owned: &Process, reflected: &Process) -> Each<u64> {
@@ -158,7 +158,7 @@ fn memory_row(what: &str, resident: Each<u64>) -> Row {
 
 /// What is told of all this.
 pub fn rows(plan: &Plan, empty: Each<u64>, burst: Each<u64>, started: &Started) -> Vec<Row> {
-    let apps = plan.paced + plan.apps;
+    let apps = plan.apps;
     let writes = started.asked.requests();
     let Each {
         operator: load,

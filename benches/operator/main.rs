@@ -29,6 +29,7 @@ use tremplin_e2e::{AuditLevel, image};
 
 use crate::at_rest::{Each, Started};
 use crate::bare_client::Recipe;
+use crate::burst::{Burst, Pair};
 use crate::cluster::Cluster;
 use crate::ledger::Ledger;
 use crate::operator::Operator;
@@ -43,6 +44,9 @@ struct Arguments {
     /// Apps created one after the other, one per second
     #[arg(long, default_value_t = 60)]
     paced: usize,
+    /// How often the burst is repeated, in turn with its reference
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    bursts: u8,
     /// Few apps, the debug build, and a failure where a count is not what it must be
     #[arg(long)]
     smoke: bool,
@@ -66,8 +70,10 @@ enum Role {
 /// How much of everything, and of what.
 struct Plan {
     binary: PathBuf,
-    /// Apps in the burst and at rest.
+    /// Apps in a burst and at rest.
     apps: usize,
+    /// Bursts of the operator, and of the bare client.
+    bursts: u8,
     /// Apps one after the other, and the time between two.
     paced: usize,
     pace: Duration,
@@ -103,6 +109,7 @@ async fn full(arguments: Arguments) -> Result<()> {
     let plan = Plan {
         binary,
         apps: arguments.apps,
+        bursts: arguments.bursts,
         paced: arguments.paced,
         pace: Duration::from_secs(1),
         settle: Duration::from_secs(3),
@@ -121,6 +128,7 @@ async fn smoke(arguments: Arguments) -> Result<bool> {
             .binary
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_tremplin").into()),
         apps: 20,
+        bursts: 1,
         paced: 5,
         pace: Duration::from_millis(200),
         settle: Duration::from_millis(200),
@@ -136,9 +144,10 @@ async fn smoke(arguments: Arguments) -> Result<bool> {
 fn print(plan: &Plan, began: Instant, rows: &[Row]) {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     println!(
-        "{} apps one after the other, {} at once, {processors} processors, {}\n\n{}",
+        "\n{} apps one after the other; {} at once, {} times; {processors} processors; took {}\n\n{}",
         plan.paced,
         plan.apps,
+        plan.bursts,
         seconds(began.elapsed()),
         table(rows)
     );
@@ -147,10 +156,11 @@ fn print(plan: &Plan, began: Instant, rows: &[Row]) {
 /// Everything that was measured on control planes.
 struct Figures {
     recipe: Arc<Recipe>,
-    bare_paced: Ledger,
-    bare_burst: Ledger,
-    operator_paced: Ledger,
-    operator_burst: Ledger,
+    /// Of the operator, and of the bare client.
+    paced: (Ledger, Ledger),
+    bursts: Vec<Pair>,
+    /// The bare client's where bare controllers watch.
+    watched: Burst,
     resident_empty: Each<u64>,
     resident_after_burst: Each<u64>,
     started: Started,
@@ -158,8 +168,9 @@ struct Figures {
 
 impl Figures {
     fn rows(&self, plan: &Plan) -> Result<Vec<Row>> {
-        let mut rows = paced::rows(&self.recipe, &self.operator_paced, &self.bare_paced);
-        rows.extend(burst::rows(&self.operator_burst, &self.bare_burst)?);
+        let (operator, bare) = &self.paced;
+        let mut rows = paced::rows(&self.recipe, operator, bare);
+        rows.extend(burst::rows(plan, &self.bursts, &self.watched)?);
         rows.extend(at_rest::rows(
             plan,
             self.resident_empty,
@@ -170,61 +181,81 @@ impl Figures {
     }
 }
 
-/// Four control planes, one after the other: to record what the operator sends; for the bare client; for the operator;
-/// and for the bare controllers beside the bare client.
+/// What follows the operator's last burst, on its control plane.
+struct Rest {
+    /// The operator's resident memory after it.
+    after_burst: u64,
+    empty: Each<u64>,
+    started: Started,
+}
+
+/// Each part on a control plane of its own, one after the other.
 async fn measure(plan: &Plan) -> Result<Figures> {
-    let recipe = Arc::new(
-        step(
-            "recording what the operator sends for one app",
-            Box::pin(paced::record(plan)),
-        )
-        .await?,
+    let recipe = step(
+        "recording what the operator sends for one app",
+        Box::pin(paced::record(plan)),
     );
-
-    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced + plan.apps).await?;
-    let bare_paced = step(
-        "bare client, apps one after the other",
-        paced::bare(plan, &cluster, &recipe),
-    )
-    .await?;
-    let bare_burst = step("bare client, apps at once", burst::bare(plan, &cluster, &recipe)).await?;
-    drop(cluster);
-
-    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced + plan.apps).await?;
-    let resident_empty = step("at rest without apps", at_rest::without_apps(plan, &cluster)).await?;
-    let operator = Operator::start(&plan.binary, &cluster)?;
-    operator.ready().await?;
-    let operator_paced = step(
-        "operator, apps one after the other",
-        paced::operator(plan, &cluster, &operator),
-    )
-    .await?;
-    let operator_burst = step("operator, apps at once", burst::operator(plan, &cluster, &operator)).await?;
-    burst::complete(plan, &recipe, &operator_burst)?;
-    let operator_after_burst = operator.process.memory();
-    operator.stop().await?;
-    let started = step("start and rest with apps", at_rest::with_apps(plan, &cluster)).await?;
-    drop(cluster);
-
-    let (owned, reflected) = step(
-        "bare controllers, apps at once",
-        Box::pin(at_rest::references_after_burst(plan, &recipe)),
+    let recipe = Arc::new(recipe.await?);
+    let paced = step(
+        "bare client, then operator: apps one after the other",
+        Box::pin(paced::pair(plan, &recipe)),
+    );
+    let paced = paced.await?;
+    let mut bursts = Vec::new();
+    let rest = loop {
+        let bare = step("bare client: apps at once", burst::bare_alone(plan, &recipe)).await?;
+        let is_last = bursts.len() + 1 >= usize::from(plan.bursts);
+        let (operator, rest) = Box::pin(operator_burst(plan, &recipe, is_last)).await?;
+        bursts.push(Pair { operator, bare });
+        if let Some(rest) = rest {
+            break rest;
+        }
+    };
+    let (watched, owned, reflected) = step(
+        "bare client beside bare controllers: apps at once",
+        Box::pin(at_rest::beside_bare_controllers(plan, &recipe)),
     )
     .await?;
     Ok(Figures {
         recipe,
-        bare_paced,
-        bare_burst,
-        operator_paced,
-        operator_burst,
-        resident_empty,
+        paced,
+        bursts,
+        watched,
+        resident_empty: rest.empty,
         resident_after_burst: Each {
-            operator: operator_after_burst,
+            operator: rest.after_burst,
             owned,
             reflected,
         },
-        started,
+        started: rest.started,
     })
+}
+
+/// A burst of the operator, and what follows the last one.
+async fn operator_burst(plan: &Plan, recipe: &Recipe, is_last: bool) -> Result<(Burst, Option<Rest>)> {
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.apps).await?;
+    let empty = if is_last {
+        Some(step("at rest without apps", at_rest::without_apps(plan, &cluster)).await?)
+    } else {
+        None
+    };
+    let operator = Operator::start(&plan.binary, &cluster)?;
+    operator.ready().await?;
+    let burst = step(
+        "operator: apps at once",
+        burst::operator(plan, recipe, &cluster, &operator),
+    );
+    let burst = burst.await?;
+    let after_burst = operator.process.memory();
+    operator.stop().await?;
+    let Some(empty) = empty else { return Ok((burst, None)) };
+    let started = step("operator: start and rest with apps", at_rest::with_apps(plan, &cluster)).await?;
+    let rest = Rest {
+        after_burst,
+        empty,
+        started,
+    };
+    Ok((burst, Some(rest)))
 }
 
 /// Says what is going on while it lasts.

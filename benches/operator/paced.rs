@@ -32,8 +32,19 @@ pub async fn record(plan: &Plan) -> Result<Recipe> {
     Ok(recipe)
 }
 
+/// The ledgers of the operator and of the bare client, each on a control plane of its own.
+pub async fn pair(plan: &Plan, recipe: &Recipe) -> Result<(Ledger, Ledger)> {
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced).await?;
+    let bare = bare(plan, &cluster, recipe).await?;
+    drop(cluster);
+    let cluster = Cluster::start(AuditLevel::Metadata, plan.paced).await?;
+    Ok((operator(plan, &cluster).await?, bare))
+}
+
 /// Creates apps and lets the operator work.
-pub async fn operator(plan: &Plan, cluster: &Cluster, operator: &Operator) -> Result<Ledger> {
+async fn operator(plan: &Plan, cluster: &Cluster) -> Result<Ledger> {
+    let operator = Operator::start(&plan.binary, cluster)?;
+    operator.ready().await?;
     let log = cluster.plane.audit_log();
     let from = log.mark(&cluster.admin).await?;
     let rounds = operator.worked().await?;
@@ -43,7 +54,7 @@ pub async fn operator(plan: &Plan, cluster: &Cluster, operator: &Operator) -> Re
 }
 
 /// Creates apps and does what the operator does, one request after the other.
-pub async fn bare(plan: &Plan, cluster: &Cluster, recipe: &Recipe) -> Result<Ledger> {
+async fn bare(plan: &Plan, cluster: &Cluster, recipe: &Recipe) -> Result<Ledger> {
     let client = cluster.as_operator().await?;
     let log = cluster.plane.audit_log();
     let from = log.mark(&cluster.admin).await?;

@@ -59,7 +59,7 @@ impl Row {
     }
 }
 
-/// The rows as text, one line each below a heading.
+/// The rows as a table of Markdown, whose columns also align as they are.
 pub fn table(rows: &[Row]) -> String {
     let heading = ["figure", "reached", "target", "", "reference, same run"];
     let lines: Vec<_> = std::iter::once(heading).chain(rows.iter().map(Row::cells)).collect();
@@ -69,17 +69,39 @@ pub fn table(rows: &[Row]) -> String {
             *width = cell.chars().count().max(*width);
         }
     }
+    let rule = format!(
+        "|{}\n",
+        widths.map(|width| format!("{}|", "-".repeat(width + 2))).concat()
+    );
     let mut text = String::new();
-    for line in lines {
-        let mut padded = String::new();
+    for (number, line) in lines.into_iter().enumerate() {
         for (width, cell) in widths.iter().zip(line) {
             // Writing to a string does not fail.
-            let _ = write!(padded, "{cell:<width$}  ");
+            let _ = write!(text, "| {cell:<width$} ");
         }
-        text.push_str(padded.trim_end());
-        text.push('\n');
+        text.push_str("|\n");
+        if number == 0 {
+            text.push_str(&rule);
+        }
     }
     text
+}
+
+/// The one in the middle; of two, the greater. Nothing for no number.
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median, and between what the others are.
+pub fn spread(numbers: &[f64]) -> String {
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = numbers.iter().copied().fold(0.0, f64::max);
+    if numbers.len() < 2 {
+        return format!("{:.2}", median(numbers));
+    }
+    format!("{:.2} ({least:.2} to {most:.2})", median(numbers))
 }
 
 /// As people say it.

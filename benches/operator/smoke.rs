@@ -7,16 +7,20 @@ use crate::ledger::{Ledger, Part};
 /// Prints each rule and whether it holds; whether all do.
 pub fn check(figures: &Figures) -> bool {
     let children = figures.recipe.count(Part::Child);
-    let (paced, burst, started) = (&figures.operator_paced, &figures.operator_burst, &figures.started);
+    let (paced, started) = (&figures.paced.0, &figures.started);
+    let bursts = || figures.bursts.iter().map(|pair| &pair.operator.ledger);
     let rules = [
         (
             "an_app_costs_its_children_two_statuses_and_one_event",
             cheap(paced, children),
         ),
-        ("in_a_burst_an_app_costs_no_more", cheap(burst, children)),
+        (
+            "in_a_burst_an_app_costs_no_more",
+            bursts().all(|burst| cheap(burst, children)),
+        ),
         (
             "apps_are_created_without_reading_and_without_conflict",
-            blind(paced) && blind(burst),
+            blind(paced) && bursts().all(blind),
         ),
         ("a_start_with_apps_writes_nothing", started.asked.requests() == 0),
         ("at_rest_nothing_is_asked", silent(&started.rest)),

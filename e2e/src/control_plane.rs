@@ -308,6 +308,13 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// The processes of the programs that run.
+    pub fn processes(&self) -> Vec<Identity> {
+        let running = self.running();
+        let programs = [&running.etcd, &running.api_server, &running.controller_manager];
+        programs.into_iter().flatten().map(Process::identity).collect()
+    }
+
     /// The programs that run and their resident memory in bytes.
     pub fn memory(&self) -> Vec<(&'static str, u64)> {
         let running = self.running();
