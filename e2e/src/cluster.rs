@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use kube::Client;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroups;
 use crate::control_plane::{ControlPlane, ControlPlaneOptions, Site};
 use crate::network::Network;
 use crate::node::{self, Node};
@@ -365,7 +366,7 @@ fn end(folder: &Path) {
     if let Some(network) = facts.and_then(|facts| facts.network) {
         network.release();
     }
-    node::remove_cgroups(folder);
+    cgroups::remove(folder);
 }
 
 /// Ends the cluster in `folder` and removes the folder.

@@ -9,6 +9,7 @@
 
 pub mod audit;
 mod certificates;
+mod cgroups;
 pub mod cluster;
 mod command;
 pub mod control_plane;

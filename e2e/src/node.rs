@@ -28,6 +28,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::certificates::write_private;
+use crate::cgroups;
 use crate::control_plane::ControlPlane;
 use crate::network::Network;
 use crate::packages::{self, Package};
@@ -36,11 +37,9 @@ use crate::progress::Step;
 use crate::state::Folder;
 use crate::tools::{Tool, Tools};
 
-mod cgroups;
 mod pause;
 mod programs;
 
-pub(crate) use cgroups::remove as remove_cgroups;
 pub(crate) use programs::Plan;
 use programs::{CONTAINERD, NAME};
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cgroups;
 use crate::process::Identity;
 
 /// The folder of one cluster.
@@ -90,7 +91,7 @@ fn sweep(all: &Path) {
     let Ok(entries) = fs::read_dir(all) else { return };
     for entry in entries.flatten() {
         if owner(&entry.file_name().to_string_lossy()).is_some_and(|owner| !owner.is_alive()) {
-            crate::node::remove_cgroups(&entry.path());
+            cgroups::remove(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
