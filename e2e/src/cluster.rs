@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroups;
 use crate::control_plane::{ControlPlane, ControlPlaneOptions, Site};
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::node::{self, Node};
 use crate::process::{self, Identity, Lifetime, Process};
 use crate::progress::Step;
@@ -292,8 +292,8 @@ async fn launch_node(folder: Folder, path: PathBuf, lifetime: Lifetime) -> Resul
     let tools = tools::ensure(&node::tools()).await?;
     let (holder, init) = node::unshare(&path, &tools, lifetime).await?;
     let network = {
-        let _turn = node::network_lock().await?;
-        Network::claim(init).await?
+        let _turn = network::turn().await?;
+        Network::claim(init, &cgroups::name(&path)).await?
     };
     let facts = Facts {
         profile: Profile::Node,
@@ -364,7 +364,7 @@ fn end(folder: &Path) {
     let facts = fs::read(folder.join("cluster.json")).ok();
     let facts: Option<Facts> = facts.and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(network) = facts.and_then(|facts| facts.network) {
-        network.release();
+        network.release(&cgroups::name(folder));
     }
     cgroups::remove(folder);
 }

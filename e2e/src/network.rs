@@ -1,11 +1,15 @@
 //! The addresses of a node and its link to this machine.
 //!
 //! Node number `n` has the link 10.243.0.4n/30, the pods 10.244.n.0/24 and the Services 10.245.n.0/24.
-//! The number is free if this machine has no route into them; adding ours is what claims it. This
-//! machine's packet filter is never touched: pods reach this machine, and nothing beyond it.
+//! The number is free if this machine has no route into them; adding ours is what claims it, and the
+//! link's alias says for whom: who ends a cluster that died long ago must not cut off the one that has
+//! its number now. This machine's packet filter is never touched: pods reach this machine, and nothing beyond it.
 
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -13,11 +17,16 @@ use tokio::process::Command;
 
 use crate::command::run;
 use crate::process::{Identity, enter};
+use crate::state::Folder;
+use crate::tools;
 
 /// How many nodes may stand beside each other.
 const NODES: u8 = 64;
 /// Routes wider than this are somebody's default: ours, being narrower, win over them.
 const WIDE: u8 = 16;
+
+/// How long somebody else's turn may take: ten commands.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The addresses of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,10 +73,11 @@ impl Network {
     /// The name of the bridge, inside.
     pub(crate) const BRIDGE: &str = "pods";
 
-    /// Finds free addresses and links the network namespace of `init` to this machine.
+    /// Finds free addresses and links the network namespace of `init` to this machine, for `owner`, a
+    /// word without blanks.
     ///
-    /// Call it while holding a lock that every caller takes: two of them would choose the same number.
-    pub(crate) async fn claim(init: Identity) -> Result<Self> {
+    /// Call it in your [`turn`]: two callers at once would choose the same number.
+    pub(crate) async fn claim(init: Identity, owner: &str) -> Result<Self> {
         let routes = ip(None, "-4 -o route show table all").await?;
         let taken: Vec<Range> = routes.lines().filter_map(Range::of_route).collect();
         let free = (0..NODES)
@@ -75,7 +85,7 @@ impl Network {
             .find(|network| network.is_free(&taken));
         let network = free.context("no free addresses: 64 nodes run already, or a route covers 10.243.0.0/16")?;
         network
-            .connect(init)
+            .connect(init, owner)
             .await
             .with_context(|| format!("failed to set up the network of {}", network.pods()))?;
         Ok(network)
@@ -87,13 +97,14 @@ impl Network {
         !ours.iter().any(|ours| taken.iter().any(|taken| ours.meets(*taken)))
     }
 
-    async fn connect(self, init: Identity) -> Result<()> {
+    async fn connect(self, init: Identity, owner: &str) -> Result<()> {
         let (link, gateway, bridge) = (self.link(), self.gateway(), Self::BRIDGE);
         ip(
             None,
             &format!("link add {link} type veth peer name uplink netns {}", init.pid),
         )
         .await?;
+        ip(None, &format!("link set {link} alias {owner}")).await?;
         ip(None, &format!("address add {}/30 dev {link}", self.host())).await?;
         ip(None, &format!("link set {link} up")).await?;
 
@@ -110,12 +121,46 @@ impl Network {
         Ok(())
     }
 
-    /// Removes the link, and with it the routes. It is no error if the node's end took it away already.
-    pub(crate) fn release(self) {
-        let link = self.link();
-        let mut command = std::process::Command::new("ip");
-        let _ = command.args(["link", "delete", &link]).stderr(Stdio::null()).status();
+    /// Removes the link, and with it the routes, if it is `owner`'s. It is no error if the node's end took it
+    /// away already.
+    pub(crate) fn release(self, owner: &str) {
+        // Without a turn it stays, until the kernel has done with the namespace of its other end.
+        let Some(_turn) = turn_within(PATIENCE) else { return };
+        if self.owner().as_deref() == Some(owner) {
+            let _ = ip_now(&["link", "delete", &self.link()]);
+        }
     }
+
+    /// For whom the link was made, if there is one.
+    fn owner(self) -> Option<String> {
+        let shown = ip_now(&["-o", "link", "show", "dev", &self.link()])?;
+        let mut words = shown.split_whitespace().skip_while(|word| *word != "alias");
+        words.nth(1).map(str::to_owned)
+    }
+}
+
+/// Waits for the turn to claim or release addresses; it ends when the file is dropped.
+pub(crate) async fn turn() -> Result<File> {
+    tools::lock(&lock_file()?, "the network").await
+}
+
+/// The same, where nothing can be awaited: whoever has the turn may be waiting for this very thread.
+fn turn_within(patience: Duration) -> Option<File> {
+    let file = File::create(lock_file().ok()?).ok()?;
+    let deadline = Instant::now() + patience;
+    while file.try_lock().is_err() {
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(file)
+}
+
+fn lock_file() -> Result<PathBuf> {
+    let folder = Folder::temporary_root();
+    fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    Ok(folder.join("networks.lock"))
 }
 
 /// An address range.
@@ -164,9 +209,20 @@ async fn ip(inside: Option<Identity>, line: &str) -> Result<String> {
         .with_context(|| format!("failed to run 'ip {line}'"))
 }
 
+/// Runs `ip` on this machine, where nothing can be awaited; gives what it printed, if it succeeded.
+fn ip_now(arguments: &[&str]) -> Option<String> {
+    let mut command = std::process::Command::new("ip");
+    let output = command.args(arguments).stderr(Stdio::null()).output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::{Lifetime, Process, Program};
 
     fn taken(routes: &str) -> Vec<Range> {
         routes.lines().filter_map(Range::of_route).collect()
@@ -191,6 +247,39 @@ mod tests {
             10.244.2.0/24 via 10.243.0.10 dev tremplin2\n192.0.2.0/24 dev eth0 proto kernel scope link";
         assert!(Network { number: 3 }.is_free(&taken(routes)));
         assert!(!Network { number: 2 }.is_free(&taken(routes)));
+    }
+
+    /// A network namespace to be linked, with the process that holds it.
+    async fn namespace(folder: &Folder) -> (Process, Identity) {
+        let holder = Program::new("holder", "unshare").args(["--net", "--fork", "--kill-child=KILL", "sleep", "600"]);
+        let holder = holder.start(folder.path(), Lifetime::Attached).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(&init) = holder.identity().children().first() {
+                return (holder, init);
+            }
+            assert!(Instant::now() < deadline, "no process in the namespace");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_is_removed_for_its_owner_only() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: a network namespace needs root");
+            return;
+        }
+        let folder = Folder::temporary().unwrap();
+        let (_holder, init) = namespace(&folder).await;
+        let network = {
+            let _turn = turn().await.unwrap();
+            Network::claim(init, "/living").await.unwrap()
+        };
+        network.release("/dead");
+        assert_eq!(network.owner().as_deref(), Some("/living"));
+        network.release("/living");
+        assert_eq!(network.owner(), None);
+        network.release("/living");
     }
 
     #[test]

@@ -34,7 +34,6 @@ use crate::network::Network;
 use crate::packages::{self, Package};
 use crate::process::{Identity, Lifetime, Process, Program, enter, tail};
 use crate::progress::Step;
-use crate::state::Folder;
 use crate::tools::{Tool, Tools};
 
 mod pause;
@@ -267,11 +266,4 @@ async fn wait<F: AsyncFnMut() -> Result<bool>>(what: &str, mut done: F) -> Resul
     }
     step.done();
     Ok(())
-}
-
-/// The lock under which a node chooses its addresses.
-pub(crate) async fn network_lock() -> Result<fs::File> {
-    let folder = Folder::temporary_root();
-    fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    crate::tools::lock(&folder.join("networks.lock"), "the network").await
 }

@@ -173,6 +173,15 @@ async fn pods_run_answer_log_and_are_entered_and_two_clusters_stand_side_by_side
     let networks = [one.network().unwrap(), two.network().unwrap()];
     assert_ne!(networks[0], networks[1]);
 
+    // A cluster that died long ago, noted with the number that is another's now.
+    let dead = format!("dead-{}", std::process::id());
+    let folder = Folder::named(&dead).unwrap();
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let facts = "cluster.json";
+    std::fs::copy(two.folder().join(facts), folder.path().join(facts)).unwrap();
+    assert!(Cluster::down(&dead).await.unwrap());
+    assert!(two.is_well().await, "the living cluster keeps its link");
+
     let (path, link) = (one.folder().display().to_string(), networks[0].node().to_string());
     let cgroups = traces("/tremplin/").control_groups;
     assert!(!cgroups.is_empty());
