@@ -171,7 +171,7 @@ impl StartupApps {
     }
 
     async fn apply(&self, owner: &Owner, plan: &Plan) -> Result<Applied, Fault<Refusal>> {
-        let stages = stages(owner, &plan.desired, plan.hold.is_none())?;
+        let stages = stages(owner, plan)?;
         let applied = self.cluster.apply(owner, stages).await?;
         if plan.hold.is_none() {
             self.cluster.prune(owner, &applied).await?;
@@ -201,7 +201,7 @@ impl StartupApps {
 }
 
 /// Every child, each in a stage after what it stands on. Destructured whole, so that a forgotten child does not compile.
-fn stages(owner: &Owner, desired: &DesiredApp, with_workloads: bool) -> Result<Vec<Vec<Child>>, Fault<Refusal>> {
+fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, Fault<Refusal>> {
     let DesiredApp {
         service_account,
         release_record,
@@ -210,7 +210,7 @@ fn stages(owner: &Owner, desired: &DesiredApp, with_workloads: bool) -> Result<V
         deployments,
         cron_jobs,
         ingress,
-    } = desired;
+    } = &plan.desired;
     let mut base = vec![owner.child(ChildKind::ServiceAccount, service_account)];
     base.extend(
         release_record
@@ -224,12 +224,14 @@ fn stages(owner: &Owner, desired: &DesiredApp, with_workloads: bool) -> Result<V
             .map(|budget| owner.child(ChildKind::PodDisruptionBudget, budget)),
     );
     let mut upper = Vec::new();
-    if with_workloads {
+    if plan.applies_deployments() {
         upper.extend(
             deployments
                 .iter()
                 .map(|deployment| owner.child(ChildKind::Deployment, deployment)),
         );
+    }
+    if plan.applies_cron_jobs() {
         upper.extend(
             cron_jobs
                 .iter()

@@ -10,7 +10,7 @@ use super::hosts::HostClaims;
 use super::observed::{Content, Observed};
 use super::reasons::Reason;
 use super::release::{self, ReleaseDecision, ReleaseRecord, ReleaseState, ReleaseStep};
-use super::render::{self, DesiredApp, Marks};
+use super::render::{self, Change, DesiredApp, Marks};
 use super::run_cron::{self, RunStep};
 use super::valid::{ContentRef, ValidApp};
 use super::validate::{Context, validate, validate_spec};
@@ -38,7 +38,7 @@ pub struct Plan {
     pub app: ValidApp,
     /// What is to be there now.
     pub desired: DesiredApp,
-    /// Whether Deployments and CronJobs are left as they are, and nothing is pruned.
+    /// Why some children are left as they are, and nothing is pruned.
     pub hold: Option<Hold>,
     /// What to do once all of it is applied.
     pub step: Step,
@@ -52,13 +52,24 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Leaves Deployments and CronJobs as they are this round: other apps roll first.
+    /// Leaves Deployments as they are this round: other apps roll first.
     pub fn wait_for_turn(&mut self) {
         self.hold.get_or_insert(Hold::Turn);
     }
+
+    /// Whether Deployments may change this round.
+    pub fn applies_deployments(&self) -> bool {
+        self.hold.is_none()
+    }
+
+    /// Whether CronJobs may change this round: with a new operator or platform file they need not wait, since nothing
+    /// rolls for them.
+    pub fn applies_cron_jobs(&self) -> bool {
+        matches!(self.hold, None | Some(Hold::Turn))
+    }
 }
 
-/// Why Deployments and CronJobs are left as they are.
+/// Why Deployments are left as they are, and most often CronJobs too.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hold {
     /// No version was released yet.
@@ -151,7 +162,11 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         None if !open && released.is_none() => Some(Hold::FirstRelease),
         None => None,
     };
-    let (run, run_step) = run_cron::decide(&base, annotation(app, labels::RUN_CRON), observed)?;
+    let (run, run_step) = match &hold {
+        None => run_cron::decide(&base, annotation(app, labels::RUN_CRON), observed)?,
+        // The CronJob, which is to record the run, is left as it is.
+        Some(_) => (None, RunStep::None),
+    };
     let marks = Marks {
         release_key: released.map(|released| released.key.clone()),
         ..marks(&base, observed, restarted_at, run)
@@ -162,15 +177,7 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         .as_ref()
         .map(|record| render::release_record(&valid, platform, record));
     let step = step(&valid, &base, platform, &decision.step, run_step);
-    let upgrade = desired.deployments.iter().any(|desired| {
-        let process = desired
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(labels::PROCESS));
-        let live = process.and_then(|process| observed.deployment(process));
-        live.is_some_and(|live| render::is_upgrade(desired, live))
-    });
+    let upgrade = is_upgrade(&base, &desired, observed);
     let namespaces = BTreeMap::from([(valid.identity.namespace.clone(), observed.namespace.clone())]);
     Ok(Plan {
         findings: policy::check(&desired.objects(), platform, &namespaces),
@@ -181,6 +188,27 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         step,
         release: decision.state,
     })
+}
+
+/// Whether Deployments change, and none of it because the team changed the app: what it changed does not wait, and what
+/// a new operator or platform file renders otherwise goes with it.
+fn is_upgrade(app: &ValidApp, desired: &DesiredApp, observed: &Observed) -> bool {
+    let is_removed = |live: Option<&str>, known: &[&str]| live.is_none_or(|live| !known.contains(&live));
+    let processes: Vec<_> = app.processes.iter().map(|process| process.name.as_str()).collect();
+    let crons: Vec<_> = app.crons.iter().map(|cron| cron.name.as_str()).collect();
+    let (mut deployments, mut cron_jobs) = (observed.deployments.iter(), observed.cron_jobs.iter());
+    let removed = deployments.any(|live| is_removed(live.label(labels::PROCESS), &processes))
+        || cron_jobs.any(|live| is_removed(live.label(labels::CRON), &crons));
+    // Rendered in the order of the processes.
+    let changes: Vec<_> = processes
+        .iter()
+        .zip(&desired.deployments)
+        .map(|(process, desired)| {
+            let live = observed.deployment(process);
+            live.map_or(Change::Team, |live| render::change(desired, live))
+        })
+        .collect();
+    !removed && changes.contains(&Change::Platform) && !changes.contains(&Change::Team)
 }
 
 fn step(valid: &ValidApp, base: &ValidApp, platform: &Platform, release: &ReleaseStep, run: RunStep) -> Step {

@@ -119,7 +119,10 @@ impl World {
             .release_record
             .as_ref()
             .map(|record| serde_json::to_value(record).unwrap());
-        if plan.hold.is_some() {
+        if plan.applies_cron_jobs() {
+            self.apply_cron_jobs(plan);
+        }
+        if !plan.applies_deployments() {
             return;
         }
         let mut kept = std::mem::take(&mut self.deployments);
@@ -129,6 +132,9 @@ impl World {
             let new = self.store(desired, old);
             self.deployments.insert(name, new);
         }
+    }
+
+    fn apply_cron_jobs(&mut self, plan: &Plan) {
         let mut kept = std::mem::take(&mut self.cron_jobs);
         for desired in &plan.desired.cron_jobs {
             let name = desired.metadata.name.clone().unwrap();

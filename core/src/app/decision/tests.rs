@@ -154,6 +154,45 @@ fn a_commit_that_comes_with_a_new_platform_does_not_wait() {
 }
 
 #[test]
+fn a_commit_to_one_process_does_not_wait_for_the_turn_of_another() {
+    let spec = "{image: 'ghcr.io/b/s:1', processes: [{name: web}, {name: worker}], crons: [{name: mails, schedule: '@daily'}]}";
+    for commit in [
+        "processes: [{name: web, replicas: 3}, {name: worker}], crons: [{name: mails, schedule: '@daily'}]",
+        "processes: [{name: web}], crons: [{name: mails, schedule: '@daily'}]",
+        "processes: [{name: web}, {name: worker}, {name: api}], crons: [{name: mails, schedule: '@daily'}]",
+        "processes: [{name: web}, {name: worker}]",
+    ] {
+        let mut world = World::new(spec);
+        world.settle();
+        new_platform(&mut world);
+        assert!(world.plan().upgrade);
+        world.commit(&format!("{{image: 'ghcr.io/b/s:1', {commit}}}"));
+        assert!(!world.plan().upgrade, "{commit}");
+    }
+}
+
+/// Nothing rolls for it, and a run asked for by hand is recorded there.
+#[test]
+fn a_cron_does_not_wait_for_the_turn_of_its_app() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1', crons: [{name: mails, schedule: '@daily'}]}");
+    world.settle();
+    new_platform(&mut world);
+    world.annotate(labels::RUN_CRON, "mails@2126-11-22T10:00:00Z");
+    let before = world.deployments.clone();
+    for _ in 0..3 {
+        let mut plan = world.plan();
+        plan.wait_for_turn();
+        world.apply(&plan);
+        world.step(&plan.step);
+    }
+    assert_eq!((world.created.len(), world.running().len()), (1, 1));
+    assert_eq!(world.deployments, before);
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.created.len(), 1, "it is recorded, so it does not run again");
+}
+
+#[test]
 fn drift_does_not_wait() {
     let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
     world.settle();

@@ -98,9 +98,20 @@ fn annotations(
         .collect()
 }
 
-/// Whether a template differs from the live one although the team changed nothing that it is made from: a new operator
-/// or platform file renders it otherwise. Rolling every app at once for that would be an outage of its own.
-pub fn is_upgrade(desired: &Deployment, live: &Live<Deployment>) -> bool {
+/// Who wants a Deployment to be another than the live one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nobody; drift is not looked at.
+    None,
+    /// The team: by its spec, a restart, or the content that the process uses.
+    Team,
+    /// A new operator or platform file renders the template otherwise, although the team changed nothing that it is made
+    /// from. Rolling every app at once for that would be an outage of its own.
+    Platform,
+}
+
+/// Who wants the Deployment to be another than the live one.
+pub fn change(desired: &Deployment, live: &Live<Deployment>) -> Change {
     let annotation = |key: &str| desired.metadata.annotations.as_ref()?.get(key).map(String::as_str);
     let (written, template) = halves(annotation(labels::TEMPLATE));
     let (live_written, live_template) = halves(live.annotation(labels::TEMPLATE));
@@ -114,7 +125,13 @@ pub fn is_upgrade(desired: &Deployment, live: &Live<Deployment>) -> bool {
         .iter()
         .any(|key| new.and_then(|new| new.get(*key)) != live.facts.template.get(*key));
     let released = annotation(labels::RELEASE_KEY) != live.annotation(labels::RELEASE_KEY);
-    template != live_template && written == live_written && !asked && !released
+    if written != live_written || asked || released {
+        Change::Team
+    } else if template != live_template {
+        Change::Platform
+    } else {
+        Change::None
+    }
 }
 
 /// What was written, and what was rendered from it, of [`labels::TEMPLATE`].

@@ -31,7 +31,7 @@ use crate::{labels, names};
 
 pub use cron_job::cron_job_name;
 pub use cron_job::cron_run;
-pub use deployment::is_upgrade;
+pub use deployment::{Change, change};
 pub use release::{RECORD, record as release_record, record_name, release_job};
 
 /// What the rendered objects remember of the world: values that only a cluster can give. Without a cluster, nothing.

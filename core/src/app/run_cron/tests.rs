@@ -1,3 +1,4 @@
+use crate::app::observed::{Content, ContentDigest};
 use crate::app::testing::World;
 use crate::app::{Decision, Reason, Step};
 use crate::labels::RUN_CRON;
@@ -58,6 +59,28 @@ fn a_request_taken_back_leaves_its_mark_so_that_it_never_runs_again() {
     world.app.metadata.annotations = None;
     world.settle();
     world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
+    world.jobs.clear();
+    world.settle();
+    assert_eq!(world.created.len(), 1);
+}
+
+/// The CronJob, which is to record the run, is left as it is while something is missing.
+#[test]
+fn nothing_runs_before_it_can_be_recorded() {
+    let mut world = World::new(&SPEC.replace("{image", "{envFrom: [{secretRef: {name: db}}], image"));
+    let db = crate::app::valid::ContentRef::secret("db");
+    world
+        .contents
+        .insert(db.clone(), Content::Present(ContentDigest::default()));
+    world.settle();
+    world.contents.insert(db.clone(), Content::Missing);
+    world.annotate(RUN_CRON, "mails@2126-11-22T10:00:00Z");
+    world.settle();
+    assert!(world.created.is_empty());
+
+    world.contents.insert(db, Content::Present(ContentDigest::default()));
+    world.settle();
+    assert_eq!(world.running().len(), 1);
     world.jobs.clear();
     world.settle();
     assert_eq!(world.created.len(), 1);
