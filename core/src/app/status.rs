@@ -86,7 +86,9 @@ pub fn status(
         history::write(&mut status, valid, &summary, now);
     }
     tasks::write_condition(&mut conditions, &status.crons);
-    if outcome.fault.is_none() && matches!(decision, Decision::Go(_)) {
+    // While some children are held back nothing is removed either: what was there is there.
+    let held = hold(decision).is_some() && !old.inventory.is_empty();
+    if outcome.fault.is_none() && matches!(decision, Decision::Go(_)) && !held {
         status.inventory.clone_from(&outcome.inventory);
     }
     status.conditions = conditions.finish();

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::api::startup_app::InventoryItem;
 use crate::app::observed::{Content, ContentDigest};
 use crate::app::testing::World;
 use crate::app::valid::ContentRef;
@@ -544,4 +545,32 @@ fn a_key_without_a_value_is_told_though_the_api_server_drops_it() {
         "{message}"
     );
     assert_eq!(world.ready(), "True/Running");
+}
+
+#[test]
+fn children_that_are_held_back_stay_in_the_inventory() {
+    let mut world = World::new("{image: 'ghcr.io/brigade/site:one', envFrom: [{secretRef: {name: db}}]}");
+    let item =
+        |kind: &str| -> InventoryItem { serde_json::from_value(json!({"kind": kind, "name": "brigade"})).unwrap() };
+    let (account, deployment) = (item("ServiceAccount"), item("Deployment"));
+    let told = |world: &World, inventory: &[InventoryItem]| {
+        let outcome = Outcome {
+            fault: None,
+            inventory: inventory.to_vec(),
+        };
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        status(&world.app, &world.observed(), &world.decide(), &outcome, now)
+    };
+    let db = ContentRef::secret("db");
+    world
+        .contents
+        .insert(db.clone(), Content::Present(ContentDigest::default()));
+    world.app.status = Some(told(&world, &[account.clone(), deployment.clone()]));
+    world.contents.insert(db.clone(), Content::Missing);
+    let held = told(&world, std::slice::from_ref(&account));
+    assert_eq!(held.inventory, [account.clone(), deployment]);
+
+    world.contents.insert(db, Content::Present(ContentDigest::default()));
+    world.app.status = Some(held);
+    assert_eq!(told(&world, std::slice::from_ref(&account)).inventory, [account]);
 }
