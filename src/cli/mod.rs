@@ -13,6 +13,7 @@ mod explain;
 mod input;
 mod options;
 mod render;
+mod stream;
 mod verbs;
 mod why;
 
@@ -22,6 +23,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use stream::Stream;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all is well; 1 findings or differences; 2 wrong use, or it could not be done.";
@@ -85,18 +88,23 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> Exit {
     let parsed = command_for(arguments.first())
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
+    let (mut output, mut errors) = (
+        Stream::new("the output", io.output),
+        Stream::new("the messages", io.errors),
+    );
+    let io = &mut Io {
+        input: io.input,
+        output: &mut output,
+        errors: &mut errors,
+    };
     let result = match parsed {
         Ok(cli) => dispatch(cli.command, io),
-        Err(wrong) => return refuse(&wrong, io),
+        Err(wrong) => refuse(&wrong, io),
     };
     let result = result.and_then(|exit| Ok(io.output.flush().map(|()| exit)?));
-    result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
-        // Whoever read the output has seen enough: `tremplin render | head`.
-        Some(broken) if broken.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
-        _ => {
-            let _ = writeln!(io.errors, "error: {error:#}");
-            Exit::Failed
-        }
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(io.errors, "error: {error:#}");
+        Exit::Failed
     })
 }
 
@@ -113,14 +121,14 @@ fn command_for(program: Option<&OsString>) -> clap::Command {
     command()
 }
 
-fn refuse(wrong: &clap::Error, io: &mut Io<'_>) -> Exit {
+fn refuse(wrong: &clap::Error, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     // Help and version are asked for: they are no errors.
     if wrong.use_stderr() {
-        let _ = write!(io.errors, "{}", wrong.render());
-        return Exit::Failed;
+        write!(io.errors, "{}", wrong.render())?;
+        return Ok(Exit::Failed);
     }
-    let _ = write!(io.output, "{}", wrong.render());
-    Exit::Fine
+    write!(io.output, "{}", wrong.render())?;
+    Ok(Exit::Fine)
 }
 
 fn dispatch(command: Command, io: &mut Io<'_>) -> anyhow::Result<Exit> {

@@ -172,3 +172,48 @@ fn completions_know_every_command() {
         }
     }
 }
+
+/// A stream that nobody can write to.
+struct Broken(io::ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(self.0.into())
+    }
+}
+
+fn onto(kind: io::ErrorKind, arguments: &[&str], input: &str) -> (Exit, String) {
+    let mut errors = Vec::new();
+    let mut io = Io {
+        input: &mut input.as_bytes(),
+        output: &mut Broken(kind),
+        errors: &mut errors,
+    };
+    let arguments = ["tremplin"].iter().chain(arguments).map(OsString::from).collect();
+    (run(arguments, &mut io), String::from_utf8(errors).unwrap())
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_changes_no_exit_code() {
+    let bad = format!("{APP}  colour: red\n");
+    let check = ["check", "-f", "-"];
+    assert_eq!(onto(io::ErrorKind::BrokenPipe, &check, &bad).0, Exit::Found);
+    assert_eq!(onto(io::ErrorKind::BrokenPipe, &check, APP).0, Exit::Fine);
+    assert_eq!(
+        onto(io::ErrorKind::BrokenPipe, &["render", "-f", "-"], &bad).0,
+        Exit::Failed
+    );
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told() {
+    for arguments in [&["render", "-f", "-"][..], &["--help"]] {
+        let (exit, errors) = onto(io::ErrorKind::StorageFull, arguments, APP);
+        assert_eq!(exit, Exit::Failed);
+        assert!(errors.starts_with("error: failed to write the output: "), "{errors}");
+    }
+}
