@@ -7,6 +7,7 @@ pub mod api;
 pub mod app;
 pub mod conditions;
 pub mod fault;
+pub mod json;
 pub mod labels;
 pub mod live;
 pub mod names;

@@ -17,6 +17,7 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use tremplin_core::api::StartupApp;
+use tremplin_core::json::text;
 use tremplin_core::live::STARTUP_APP_MANAGER;
 
 /// The field manager of what a person asks for at the command line.
@@ -131,10 +132,9 @@ impl Cluster {
 
     /// What the object would be after the operator has applied it. Nothing is changed.
     pub async fn dry_run_apply(&self, object: &Value) -> anyhow::Result<Value> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let (kind, name) = (text("/kind"), text("/metadata/name"));
+        let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
         let params = PatchParams::apply(STARTUP_APP_MANAGER).force().dry_run();
-        let api = self.api(kind, text("/metadata/namespace"))?;
+        let api = self.api(kind, text(object, "/metadata/namespace"))?;
         let merged = api.patch(name, &params, &Patch::Apply(object)).await;
         let merged = merged.with_context(|| format!("the API server refuses the {kind} {name}"))?;
         Ok(serde_json::to_value(&merged)?)

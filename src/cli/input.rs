@@ -14,6 +14,7 @@ use serde_json::Value;
 use tremplin_core::api::{StartupApp, conform};
 use tremplin_core::app::Reason;
 use tremplin_core::fault::Fault as Refusal;
+use tremplin_core::json;
 use tremplin_core::platform::{NamespaceContext, Platform};
 use tremplin_core::yaml::{self, Document, Location};
 
@@ -76,7 +77,7 @@ impl fmt::Display for Fault {
 impl Manifest {
     /// The text at a JSON pointer; empty when there is none.
     pub fn text(&self, pointer: &str) -> &str {
-        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        json::text(&self.value, pointer)
     }
 
     /// Where the field at `path` stands in the file.
@@ -296,13 +297,7 @@ impl Input {
 }
 
 fn items(list: &Manifest) -> Vec<Manifest> {
-    let items = list
-        .value
-        .pointer("/items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    items
+    json::items(&list.value, "/items")
         .enumerate()
         .map(|(index, value)| Manifest {
             file: list.file.clone(),

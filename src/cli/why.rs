@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 use tremplin_core::app::Reason;
+use tremplin_core::json::{items, number, text as text_at};
 use tremplin_core::labels;
 
 use super::cluster::block_on;
@@ -78,14 +79,14 @@ impl Evidence {
 
     /// The first lines: how it is, since when, what to do.
     fn verdict(&self, text: &mut String, now: Timestamp) -> Exit {
-        let name = str_at(&self.app, "/metadata/name");
-        let namespace = str_at(&self.app, "/metadata/namespace");
+        let name = text_at(&self.app, "/metadata/name");
+        let namespace = text_at(&self.app, "/metadata/namespace");
         let _ = write!(text, "StartupApp {name} in {namespace}: ");
-        let generation = number_at(&self.app, "/metadata/generation");
-        let seen = number_at(&self.app, "/status/observedGeneration");
+        let generation = number(&self.app, "/metadata/generation");
+        let seen = number(&self.app, "/status/observedGeneration");
         let Some(ready) = self
             .conditions()
-            .find(|condition| str_at(condition, "/type") == "Ready")
+            .find(|condition| text_at(condition, "/type") == "Ready")
         else {
             let _ = writeln!(
                 text,
@@ -95,16 +96,16 @@ impl Evidence {
         };
         let word = ["Stalled", "Reconciling"]
             .into_iter()
-            .find(|word| self.conditions().any(|condition| str_at(condition, "/type") == *word));
-        let well = str_at(ready, "/status") == "True" && seen >= generation;
-        let reason = str_at(ready, "/reason");
+            .find(|word| self.conditions().any(|condition| text_at(condition, "/type") == *word));
+        let well = text_at(ready, "/status") == "True" && seen >= generation;
+        let reason = text_at(ready, "/reason");
         let _ = writeln!(
             text,
             "{} ({reason}) since {}",
             word.unwrap_or(if well { "well" } else { "not ready" }),
-            since(str_at(ready, "/lastTransitionTime"), now)
+            since(text_at(ready, "/lastTransitionTime"), now)
         );
-        let _ = writeln!(text, "  {}", str_at(ready, "/message").replace('\n', "\n  "));
+        let _ = writeln!(text, "  {}", text_at(ready, "/message").replace('\n', "\n  "));
         if let Some(url) = self.app.pointer("/status/url").and_then(Value::as_str) {
             let _ = writeln!(text, "  URL: {url}");
         }
@@ -127,10 +128,10 @@ impl Evidence {
     fn questions(&self, text: &mut String, now: Timestamp) {
         let others = self
             .conditions()
-            .filter(|condition| !matches!(str_at(condition, "/type"), "Ready" | "Reconciling" | "Stalled"));
+            .filter(|condition| !matches!(text_at(condition, "/type"), "Ready" | "Reconciling" | "Stalled"));
         let mut lines: Vec<(bool, String)> = others
             .map(|condition| {
-                let at = |pointer| str_at(condition, pointer);
+                let at = |pointer| text_at(condition, pointer);
                 let status = at("/status");
                 let line = format!(
                     "  {}: {status} ({}) since {}: {}",
@@ -152,11 +153,7 @@ impl Evidence {
     }
 
     fn conditions(&self) -> impl Iterator<Item = &Value> {
-        self.app
-            .pointer("/status/conditions")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
+        items(&self.app, "/status/conditions")
     }
 
     /// Events of the app and of what belongs to it, warnings only, the newest first.
@@ -166,32 +163,32 @@ impl Evidence {
             .chain(&self.deployments)
             .chain(&self.jobs)
             .chain(&self.pods);
-        let mut uids: BTreeSet<&str> = own.map(|object| str_at(object, "/metadata/uid")).collect();
+        let mut uids: BTreeSet<&str> = own.map(|object| text_at(object, "/metadata/uid")).collect();
         // A ReplicaSet is known by the pods it made; when it could make none, by its Deployment's name.
         uids.extend(
             self.pods
                 .iter()
-                .map(|pod| str_at(pod, "/metadata/ownerReferences/0/uid")),
+                .map(|pod| text_at(pod, "/metadata/ownerReferences/0/uid")),
         );
         uids.remove("");
         let of_deployment = |event: &Value| {
-            let name = str_at(event, "/involvedObject/name");
-            str_at(event, "/involvedObject/kind") == "ReplicaSet"
+            let name = text_at(event, "/involvedObject/name");
+            text_at(event, "/involvedObject/kind") == "ReplicaSet"
                 && self.deployments.iter().any(|deployment| {
-                    let prefix = str_at(deployment, "/metadata/name");
+                    let prefix = text_at(deployment, "/metadata/name");
                     name.rsplit_once('-').is_some_and(|(head, _)| head == prefix)
                 })
         };
         let mut events: Vec<(Timestamp, &Value)> = self
             .events
             .iter()
-            .filter(|event| str_at(event, "/type") == "Warning")
-            .filter(|event| uids.contains(str_at(event, "/involvedObject/uid")) || of_deployment(event))
+            .filter(|event| text_at(event, "/type") == "Warning")
+            .filter(|event| uids.contains(text_at(event, "/involvedObject/uid")) || of_deployment(event))
             .map(|event| (event_time(event), event))
             .collect();
         events.sort_by(|(a, _), (b, _)| b.cmp(a));
         for (at, event) in events.into_iter().take(EVENTS) {
-            let times = number_at(event, "/count").max(number_at(event, "/series/count"));
+            let times = number(event, "/count").max(number(event, "/series/count"));
             let times = if times > 1 {
                 format!(", {times} times")
             } else {
@@ -201,84 +198,76 @@ impl Evidence {
                 text,
                 "  Event {}{times}: {} {}: {}: {}",
                 age(at, now),
-                str_at(event, "/involvedObject/kind"),
-                str_at(event, "/involvedObject/name"),
-                str_at(event, "/reason"),
-                str_at(event, "/message").trim_end()
+                text_at(event, "/involvedObject/kind"),
+                text_at(event, "/involvedObject/name"),
+                text_at(event, "/reason"),
+                text_at(event, "/message").trim_end()
             );
         }
     }
 }
 
 fn tell_deployment(text: &mut String, deployment: &Value) {
-    let number = |field: &str| number_at(deployment, &format!("/status/{field}"));
+    let count = |field: &str| number(deployment, &format!("/status/{field}"));
     let _ = writeln!(
         text,
         "  Deployment {}: {} of {} instances ready, {} of the newest version",
-        str_at(deployment, "/metadata/name"),
-        number("readyReplicas"),
-        number_at(deployment, "/spec/replicas"),
-        number("updatedReplicas")
+        text_at(deployment, "/metadata/name"),
+        count("readyReplicas"),
+        number(deployment, "/spec/replicas"),
+        count("updatedReplicas")
     );
-    let conditions = deployment
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let conditions = items(&deployment, "/status/conditions");
     for condition in conditions {
-        let bad = match str_at(condition, "/type") {
-            "ReplicaFailure" => str_at(condition, "/status") == "True",
-            "Progressing" => str_at(condition, "/status") == "False",
+        let bad = match text_at(condition, "/type") {
+            "ReplicaFailure" => text_at(condition, "/status") == "True",
+            "Progressing" => text_at(condition, "/status") == "False",
             _ => false,
         };
         if bad {
             let _ = writeln!(
                 text,
                 "    {}: {}",
-                str_at(condition, "/reason"),
-                str_at(condition, "/message")
+                text_at(condition, "/reason"),
+                text_at(condition, "/message")
             );
         }
     }
 }
 
 fn tell_job(text: &mut String, job: &Value, now: Timestamp) {
-    let mut conditions = job
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let mut conditions = items(&job, "/status/conditions");
     let is_failed =
-        |condition: &&Value| str_at(condition, "/type") == "Failed" && str_at(condition, "/status") == "True";
+        |condition: &&Value| text_at(condition, "/type") == "Failed" && text_at(condition, "/status") == "True";
     let failed = conditions.rfind(is_failed);
     if let Some(failed) = failed {
-        let since = since(str_at(failed, "/lastTransitionTime"), now);
+        let since = since(text_at(failed, "/lastTransitionTime"), now);
         let _ = writeln!(
             text,
             "  Job {}: failed at {since}: {}",
-            str_at(job, "/metadata/name"),
-            str_at(failed, "/message")
+            text_at(job, "/metadata/name"),
+            text_at(failed, "/message")
         );
     }
 }
 
 fn tell_pod(text: &mut String, pod: &Value, now: Timestamp) {
-    let name = str_at(pod, "/metadata/name");
+    let name = text_at(pod, "/metadata/name");
     let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
     let mut told = String::new();
     for status in statuses.into_iter().flatten() {
-        let waiting = str_at(status, "/state/waiting/reason");
+        let waiting = text_at(status, "/state/waiting/reason");
         if !waiting.is_empty() {
-            let _ = writeln!(told, "    {waiting}: {}", str_at(status, "/state/waiting/message"));
+            let _ = writeln!(told, "    {waiting}: {}", text_at(status, "/state/waiting/message"));
         }
         for ended in ["/state/terminated", "/lastState/terminated"]
             .into_iter()
             .filter_map(|pointer| status.pointer(pointer))
         {
-            if number_at(ended, "/exitCode") == 0 && str_at(status, "/state/terminated/reason") == "Completed" {
+            if number(ended, "/exitCode") == 0 && text_at(status, "/state/terminated/reason") == "Completed" {
                 continue;
             }
-            let words = str_at(ended, "/message").trim();
+            let words = text_at(ended, "/message").trim();
             let words = if words.is_empty() {
                 String::new()
             } else {
@@ -287,30 +276,26 @@ fn tell_pod(text: &mut String, pod: &Value, now: Timestamp) {
             let _ = writeln!(
                 told,
                 "    ended at {} with exit code {} ({}), {} restarts{words}",
-                since(str_at(ended, "/finishedAt"), now),
-                number_at(ended, "/exitCode"),
-                str_at(ended, "/reason"),
-                number_at(status, "/restartCount")
+                since(text_at(ended, "/finishedAt"), now),
+                number(ended, "/exitCode"),
+                text_at(ended, "/reason"),
+                number(status, "/restartCount")
             );
         }
     }
-    let conditions = pod
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let conditions = items(&pod, "/status/conditions");
     for condition in conditions
-        .filter(|condition| str_at(condition, "/type") == "PodScheduled" && str_at(condition, "/status") == "False")
+        .filter(|condition| text_at(condition, "/type") == "PodScheduled" && text_at(condition, "/status") == "False")
     {
         let _ = writeln!(
             told,
             "    {}: {}",
-            str_at(condition, "/reason"),
-            str_at(condition, "/message")
+            text_at(condition, "/reason"),
+            text_at(condition, "/message")
         );
     }
     if !told.is_empty() {
-        let _ = write!(text, "  Pod {name}: {}\n{told}", str_at(pod, "/status/phase"));
+        let _ = write!(text, "  Pod {name}: {}\n{told}", text_at(pod, "/status/phase"));
     }
 }
 
@@ -324,7 +309,7 @@ fn event_time(event: &Value) -> Timestamp {
     ];
     let found = pointers
         .into_iter()
-        .find_map(|pointer| str_at(event, pointer).parse().ok());
+        .find_map(|pointer| text_at(event, pointer).parse().ok());
     found.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -344,14 +329,6 @@ fn age(at: Timestamp, now: Timestamp) -> String {
         7_200..172_800 => format!("{} h ago", seconds / 3_600),
         _ => format!("{} days ago", seconds / 86_400),
     }
-}
-
-fn str_at<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number_at(value: &Value, pointer: &str) -> i64 {
-    value.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
 }
 
 #[cfg(test)]

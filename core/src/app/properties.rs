@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::arbitrary::{App, app};
 use super::offline;
 use crate::api::{StartupApp, conform};
+use crate::json::text;
 use crate::labels;
 use crate::platform::{NamespaceContext, Platform, Rule};
 use crate::policy;
@@ -64,10 +65,6 @@ fn objects(app: &App, platform: &Platform) -> Vec<Value> {
     rendered
         .unwrap_or_else(|faults| panic!("refused: {faults:?}\n{}", app.spec))
         .objects
-}
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn map(value: Option<&Value>) -> BTreeMap<&str, &str> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub(super) use crate::json::{items, text};
+
 /// One object.
 pub(super) struct Manifest<'a> {
     /// Its position in what was checked.
@@ -153,16 +155,6 @@ impl<'a> Container<'a> {
         items(self.value, "/ports")
             .any(|declared| declared.pointer("/containerPort") == Some(port) || declared.pointer("/name") == Some(port))
     }
-}
-
-/// The text at a JSON pointer; empty when there is none.
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The items of the list at a JSON pointer.
-pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A map of labels.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
+use tremplin_core::json::text;
 
 use crate::cli::Io;
 use crate::cli::input::to_yaml;
@@ -55,14 +56,7 @@ pub fn write(folder: &Path, objects: &[Value], io: &mut Io<'_>) -> anyhow::Resul
 
 /// The files by name.
 fn files(objects: &[Value]) -> anyhow::Result<BTreeMap<String, String>> {
-    let text = |object: &Value, pointer: &str| {
-        object
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let namespaces: BTreeSet<String> = objects
+    let namespaces: BTreeSet<&str> = objects
         .iter()
         .map(|object| text(object, "/metadata/namespace"))
         .collect();
@@ -70,7 +64,7 @@ fn files(objects: &[Value]) -> anyhow::Result<BTreeMap<String, String>> {
     let mut resources = Vec::new();
     for object in objects {
         let (kind, name) = (text(object, "/kind").to_lowercase(), text(object, "/metadata/name"));
-        let file = match text(object, "/metadata/namespace").as_str() {
+        let file = match text(object, "/metadata/namespace") {
             // Names are unique within a namespace only.
             namespace if namespaces.len() > 1 && !namespace.is_empty() => format!("{namespace}.{kind}-{name}.yaml"),
             _ => format!("{kind}-{name}.yaml"),
