@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 use similar::TextDiff;
-use tremplin_core::api::StartupApp;
+use tremplin_core::api::{GROUP, StartupApp, VERSION};
 use tremplin_core::app::render::{RECORD, record_name};
 use tremplin_core::app::{Rendered, offline};
+use tremplin_core::json::text;
 use tremplin_core::labels;
+use tremplin_core::live::{Known, Standing};
 use tremplin_core::platform::Platform;
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
 use super::input::{self, Input, Manifest, to_yaml};
 use super::options::{Files, PlatformChoice, labels as given};
 use super::{Exit, Io};
+use crate::cluster::{ChildKind, PRUNED};
 
 /// Show what the apps among the manifests would change in the cluster
 ///
@@ -93,13 +97,14 @@ impl Diff<'_> {
         };
         let name = app.metadata.name.clone().unwrap_or_default();
         let live_app = self.cluster.get("StartupApp", &namespace, &name).await?;
+        let app = reference(&name, live_app.as_ref());
         let wanted = self.wanted(rendered, &namespace, &name).await?;
         let mut exit = Exit::Fine;
         for object in &wanted {
-            exit = worse(exit, self.compare(object, live_app.as_ref(), io).await?);
+            exit = worse(exit, self.compare(object, &app, io).await?);
         }
-        if let Some(live_app) = &live_app {
-            exit = worse(exit, self.gone(&wanted, live_app, io).await?);
+        if live_app.is_some() {
+            exit = worse(exit, self.gone(&wanted, &namespace, &app, io).await?);
         }
         Ok(exit)
     }
@@ -130,33 +135,39 @@ impl Diff<'_> {
         } = rendered;
         if let Some((job, key)) = release {
             let record = self.cluster.get("ConfigMap", namespace, &record_name(name)).await?;
-            let text =
-                record.and_then(|record| record.pointer(&format!("/data/{RECORD}"))?.as_str().map(str::to_owned));
-            let record: Value = text
-                .and_then(|text| serde_json::from_str(&text).ok())
-                .unwrap_or_default();
-            if record.pointer("/released/key").and_then(Value::as_str) == Some(&key) {
+            let record = record.unwrap_or_default();
+            let record: Value = serde_json::from_str(text(&record, &format!("/data/{RECORD}"))).unwrap_or_default();
+            if text(&record, "/released/key") == key {
                 objects.remove(job);
             }
         }
         Ok(objects)
     }
 
-    async fn compare(&self, wanted: &Value, app: Option<&Value>, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-        let text = |pointer: &str| wanted.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let title = format!("{}/{}", text("/kind"), text("/metadata/name"));
+    async fn compare(&self, wanted: &Value, app: &OwnerReference, io: &mut Io<'_>) -> anyhow::Result<Exit> {
+        let (kind, name) = (text(wanted, "/kind"), text(wanted, "/metadata/name"));
+        let title = format!("{kind}/{name}");
         let live = self
             .cluster
-            .get(text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+            .get(kind, text(wanted, "/metadata/namespace"), name)
             .await?;
-        if let Some(live) = &live
-            && !owned_by(live, app)
-        {
-            writeln!(
-                io.errors,
-                "{title} is there and not this app's: the operator would leave it alone (NameTaken)"
-            )?;
-            return Ok(Exit::Failed);
+        let standing = live.as_ref().map(Known::from_value).transpose()?;
+        match standing.map(|live| live.standing(app)) {
+            Some(Standing::Foreign) => {
+                writeln!(
+                    io.errors,
+                    "{title} is there and not this app's: the operator would leave it alone (NameTaken)"
+                )?;
+                return Ok(Exit::Failed);
+            }
+            Some(Standing::Leaving) => {
+                writeln!(
+                    io.errors,
+                    "note: {title} is being deleted: the operator makes it anew when it is gone"
+                )?;
+                return show(&title, None, Some(wanted), io);
+            }
+            Some(Standing::Ours) | None => {}
         }
         match self.cluster.dry_run_apply(&with_generated(wanted, live.as_ref())).await {
             Ok(merged) => show(&title, live.as_ref(), Some(&merged), io),
@@ -167,15 +178,14 @@ impl Diff<'_> {
         }
     }
 
-    /// Children of this app that are not rendered any more. Jobs and the release record are kept: they remember.
-    async fn gone(&self, wanted: &[Value], app: &Value, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-        let text = |object: &Value, pointer: &str| {
-            object
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+    /// Children of this app that are not rendered any more, and would be pruned.
+    async fn gone(
+        &self,
+        wanted: &[Value],
+        namespace: &str,
+        app: &OwnerReference,
+        io: &mut Io<'_>,
+    ) -> anyhow::Result<Exit> {
         let kept: BTreeSet<_> = wanted
             .iter()
             .map(|object| (text(object, "/kind"), text(object, "/metadata/name")))
@@ -185,25 +195,15 @@ impl Diff<'_> {
             labels::MANAGED_BY,
             labels::MANAGER,
             labels::APP,
-            text(app, "/metadata/name")
+            app.name
         );
         let mut exit = Exit::Fine;
-        for kind in [
-            "Ingress",
-            "PodDisruptionBudget",
-            "CronJob",
-            "Deployment",
-            "Service",
-            "ServiceAccount",
-        ] {
-            for live in self
-                .cluster
-                .list(kind, &text(app, "/metadata/namespace"), &selector)
-                .await?
-            {
-                let name = text(&live, "/metadata/name");
-                if owned_by(&live, Some(app)) && !kept.contains(&(kind.to_owned(), name.clone())) {
-                    exit = worse(exit, show(&format!("{kind}/{name}"), Some(&live), None, io)?);
+        for kind in PRUNED.map(ChildKind::as_str) {
+            for live in self.cluster.list(kind, namespace, &selector).await? {
+                let known = Known::from_value(&live)?;
+                let stays = known.deleting || kept.contains(&(kind, known.name.as_str()));
+                if known.is_controlled_by(app) && !stays {
+                    exit = worse(exit, show(&format!("{kind}/{}", known.name), Some(&live), None, io)?);
                 }
             }
         }
@@ -211,13 +211,18 @@ impl Diff<'_> {
     }
 }
 
-fn owned_by(live: &Value, app: Option<&Value>) -> bool {
-    let uid = app.and_then(|app| app.pointer("/metadata/uid"));
-    let owners = live.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners
-        .into_iter()
-        .flatten()
-        .any(|owner| owner.get("controller") == Some(&json!(true)) && owner.get("uid") == uid)
+/// The app as its children name it. An app that is not there yet has no UID, so that nothing is controlled by it.
+fn reference(name: &str, live: Option<&Value>) -> OwnerReference {
+    OwnerReference {
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: "StartupApp".to_owned(),
+        name: name.to_owned(),
+        uid: live
+            .map(|app| text(app, "/metadata/uid").to_owned())
+            .unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
 }
 
 /// The values that only the operator can give: as they are, they are no difference.
@@ -263,7 +268,7 @@ const NOISE: [&str; 5] = [
 ];
 
 fn show(title: &str, live: Option<&Value>, wanted: Option<&Value>, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-    let text = |object: Option<&Value>| -> anyhow::Result<String> {
+    let shown = |object: Option<&Value>| -> anyhow::Result<String> {
         let Some(object) = object else { return Ok(String::new()) };
         let mut object = object.clone();
         if let Value::Object(fields) = &mut object {
@@ -276,7 +281,7 @@ fn show(title: &str, live: Option<&Value>, wanted: Option<&Value>, io: &mut Io<'
         }
         to_yaml(&object)
     };
-    let (live, wanted) = (text(live)?, text(wanted)?);
+    let (live, wanted) = (shown(live)?, shown(wanted)?);
     if live == wanted {
         return Ok(Exit::Fine);
     }

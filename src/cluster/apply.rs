@@ -21,11 +21,11 @@ use kube::core::request::Request;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tremplin_core::fault::{Class, Fault, Refusal};
-use tremplin_core::live::{Digest, STARTUP_APP_MANAGER};
+use tremplin_core::live::{Digest, Known, STARTUP_APP_MANAGER, Standing};
 use tremplin_core::refusal;
 
 use super::Cluster;
-use super::children::{ChildKind, Known, PRUNED};
+use super::children::{ChildKind, PRUNED};
 use crate::metrics::Write;
 
 /// How often one child is tried in a round when the watch turns out to lag behind.
@@ -115,14 +115,6 @@ impl Owner {
     }
 }
 
-/// What a live object is to an owner.
-pub(super) enum Stand {
-    Ours,
-    /// Ours, or our predecessor's of the same name, and on its way out.
-    Leaving,
-    Foreign,
-}
-
 impl Cluster {
     /// Brings every child to what was rendered: stage after stage, within a stage together. After a stage in which one
     /// was refused, the next does not begin.
@@ -158,11 +150,10 @@ impl Cluster {
                 .store(kind)
                 .of_app(&owner.namespace, &owner.reference.name)
             {
-                let is_ours = live
-                    .owner
-                    .as_ref()
-                    .is_some_and(|controller| controller.uid == owner.reference.uid);
-                if is_ours && !live.deleting && !wanted.contains(&(kind, live.name.as_str())) {
+                if live.is_controlled_by(&owner.reference)
+                    && !live.deleting
+                    && !wanted.contains(&(kind, live.name.as_str()))
+                {
                     self.delete(owner, kind, &live).await?;
                 }
             }
@@ -175,13 +166,13 @@ impl Cluster {
         for _ in 0..ATTEMPTS {
             let written = match &live {
                 None => self.create(owner, child).await,
-                Some(live) => match stand(owner, live) {
-                    Stand::Ours if live.owned == Some(child.digest) || self.altered.explains(child.digest, live) => {
+                Some(live) => match live.standing(&owner.reference) {
+                    Standing::Ours if live.owned == Some(child.digest) || self.altered.explains(child.digest, live) => {
                         return Ok(());
                     }
-                    Stand::Ours => self.update(owner, child, live).await,
-                    Stand::Leaving => return Err(leaving(child)),
-                    Stand::Foreign => return Err(name_taken(child)),
+                    Standing::Ours => self.update(owner, child, live).await,
+                    Standing::Leaving => return Err(leaving(child)),
+                    Standing::Foreign => return Err(name_taken(child)),
                 },
             };
             match written {
@@ -319,25 +310,6 @@ pub(super) enum Refused {
     /// What the watch showed is not what is there: look, and try again.
     Conflict,
     Fault(Fault<Refusal>),
-}
-
-pub(super) fn stand(owner: &Owner, live: &Known) -> Stand {
-    match &live.owner {
-        Some(controller) if controller.uid == owner.reference.uid => {
-            if live.deleting {
-                Stand::Leaving
-            } else {
-                Stand::Ours
-            }
-        }
-        // Of an app of the same name that is no more: collected soon.
-        Some(controller) if controller.kind == owner.reference.kind && controller.name == owner.reference.name => {
-            Stand::Leaving
-        }
-        // Without an owner, but made by us for an app of this name: its owner was orphaned or edited away.
-        None if live.owned.is_some() && live.app.as_deref() == Some(&owner.reference.name) => Stand::Ours,
-        _ => Stand::Foreign,
-    }
 }
 
 fn refused(error: &kube::Error, child: &Child) -> Refused {

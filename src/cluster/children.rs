@@ -8,7 +8,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource as _;
 use serde_json::Value;
 use tremplin_core::labels;
-use tremplin_core::live::{Digest, Kept, Live};
+use tremplin_core::live::{Kept, Known, Live};
 
 use super::store::{Group, Item, Store};
 use crate::key::Key;
@@ -113,30 +113,6 @@ impl ChildKind {
     }
 }
 
-/// What applying needs to know of a live object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub name: String,
-    pub uid: String,
-    /// The controlling owner.
-    pub owner: Option<Controller>,
-    /// The digest of what our field manager owns.
-    pub owned: Option<Digest>,
-    /// The app that its label names.
-    pub app: Option<String>,
-    /// Whether our watches select it: of others, nobody would tell that they are gone.
-    pub watched: bool,
-    pub deleting: bool,
-}
-
-/// The controlling owner of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Controller {
-    pub kind: String,
-    pub name: String,
-    pub uid: String,
-}
-
 /// A store of children, whatever their kind.
 pub(super) trait KindStore: Send + Sync {
     /// The path of the kind's objects in a namespace.
@@ -154,19 +130,19 @@ impl<K: Kept> KindStore for Store<Live<K>> {
     }
 
     fn find(&self, namespace: &str, name: &str) -> Option<Known> {
-        self.get(&key(namespace, name)).map(|live| known(&live))
+        self.get(&key(namespace, name)).map(|live| Known::from(&*live))
     }
 
     fn of_app(&self, namespace: &str, app: &str) -> Vec<Known> {
         self.group(&Group::App(key(namespace, app)))
             .iter()
-            .map(|live| known(live))
+            .map(|live| Known::from(&**live))
             .collect()
     }
 
     fn keep(&self, answer: Value) -> Result<Known, serde_json::Error> {
         let live = Live::<K>::from_value(answer)?;
-        let known = known(&live);
+        let known = Known::from(&live);
         if known.watched {
             // The round that wrote it looks at it itself: nobody else needs to be told.
             let _ = self.put(live);
@@ -183,28 +159,6 @@ fn key(namespace: &str, name: &str) -> Key {
     Key {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
-    }
-}
-
-fn known<K: Kept>(live: &Live<K>) -> Known {
-    let controller = live
-        .metadata
-        .owner_references
-        .iter()
-        .flatten()
-        .find(|owner| owner.controller == Some(true));
-    Known {
-        name: live.name().to_owned(),
-        uid: live.uid().to_owned(),
-        owner: controller.map(|owner| Controller {
-            kind: owner.kind.clone(),
-            name: owner.name.clone(),
-            uid: owner.uid.clone(),
-        }),
-        owned: live.owned,
-        app: live.label(labels::APP).map(str::to_owned),
-        watched: live.label(labels::MANAGED_BY) == Some(labels::MANAGER),
-        deleting: live.is_deleting(),
     }
 }
 

@@ -4,10 +4,10 @@ use kube::api::{Patch, PatchParams};
 use kube::core::request::Request;
 use serde_json::json;
 use tremplin_core::fault::{Fault, Refusal};
-use tremplin_core::live::STARTUP_APP_MANAGER;
+use tremplin_core::live::{STARTUP_APP_MANAGER, Standing};
 
 use super::Cluster;
-use super::apply::{Child, Owner, Refused, Stand, fault, leaving, name_taken, stand, unreadable};
+use super::apply::{Child, Owner, Refused, fault, leaving, name_taken, unreadable};
 use super::children::ChildKind;
 
 impl Cluster {
@@ -21,10 +21,10 @@ impl Cluster {
             Err(Refused::Conflict) => self.look_up(owner, child.kind, &child.name).await?,
             Err(Refused::Fault(fault)) => return Err(fault),
         };
-        match live.map(|live| stand(owner, &live)) {
-            Some(Stand::Ours) => Ok(()),
-            Some(Stand::Foreign) => Err(name_taken(child)),
-            Some(Stand::Leaving) | None => Err(leaving(child)),
+        match live.map(|live| live.standing(&owner.reference)) {
+            Some(Standing::Ours) => Ok(()),
+            Some(Standing::Foreign) => Err(name_taken(child)),
+            Some(Standing::Leaving) | None => Err(leaving(child)),
         }
     }
 

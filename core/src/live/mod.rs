@@ -6,6 +6,7 @@
 
 mod facts;
 mod owned;
+mod standing;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use facts::{
     Nothing, PodFacts,
 };
 pub use owned::{Digest, owned_by};
+pub use standing::{Controller, Known, Standing};
 
 use crate::labels;
 
