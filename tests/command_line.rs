@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tremplin_core::api::StartupApp;
+use tremplin_core::labels::RESTARTED_AT;
 use tremplin_core::live::STARTUP_APP_MANAGER;
 use tremplin_e2e::ControlPlane;
 
@@ -182,8 +183,78 @@ async fn diff_says_that_a_foreign_object_would_be_left_alone() {
     );
 }
 
+/// The operator takes it up again (`tests/ownership.rs`), so the name is not taken.
 #[tokio::test]
-async fn restart_annotates_the_app_and_follows_the_rollout() {
+async fn diff_knows_a_child_of_ours_whose_owner_was_edited_away() {
+    let place = place().await;
+    let rendered = place.run(&["render", "-f", "-"], APP).await;
+    place.apply(&documents(APP)[0], "a-person").await;
+    for object in documents(&rendered.output) {
+        place.apply(&object, STARTUP_APP_MANAGER).await;
+    }
+    let same = place.run(&["diff", "-f", "-"], APP).await;
+    assert_eq!(
+        (same.code, same.output.as_str(), same.errors.as_str()),
+        (Some(0), "", "")
+    );
+}
+
+#[tokio::test]
+async fn restart_follows_the_rollout_to_its_end() {
+    let place = place().await;
+    let app = place.apply(&documents(APP)[0], "a-person").await;
+    let rendered = place.run(&["render", "-f", "-"], APP).await;
+    let operate = async {
+        let asked = |app: Option<&StartupApp>| {
+            app.is_some_and(|app| {
+                app.metadata
+                    .annotations
+                    .as_ref()
+                    .is_some_and(|all| all.contains_key(RESTARTED_AT))
+            })
+        };
+        let marked = await_condition(place.apps(), "annuaire", asked).await.unwrap().unwrap();
+        let at = marked.metadata.annotations.unwrap()[RESTARTED_AT].clone();
+        // The Deployment controller rolls no instances at once; others would need a node.
+        let deployments = documents(&rendered.output)
+            .into_iter()
+            .filter(|object| object["kind"] == "Deployment")
+            .map(|mut deployment| {
+                deployment["spec"]["replicas"] = json!(0);
+                deployment["spec"]["template"]["metadata"]["annotations"] = json!({RESTARTED_AT: at});
+                deployment
+            });
+        for deployment in deployments {
+            place.apply_as_operator(&deployment.to_string(), &app).await;
+        }
+    };
+    let (ran, ()) = tokio::join!(
+        place.run(&["restart", "annuaire", "--wait", "--timeout", "50s"], ""),
+        operate
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.errors);
+    assert!(ran.errors.ends_with("annuaire is restarted\n"), "{}", ran.errors);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_a_suspended_app() {
+    let place = place().await;
+    place
+        .apply(&documents(&format!("{APP}  suspend: true\n"))[0], "a-person")
+        .await;
+    for arguments in [
+        &["restart", "annuaire", "--wait"][..],
+        &["run-cron", "annuaire", "purge"],
+    ] {
+        let ran = place.run(arguments, "").await;
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.errors.contains("the app annuaire is suspended"), "{}", ran.errors);
+    }
+    assert_eq!(place.apps().get("annuaire").await.unwrap().metadata.annotations, None);
+}
+
+#[tokio::test]
+async fn restart_annotates_the_app_and_says_when_it_takes_too_long() {
     let place = place().await;
     place.apply(&documents(APP)[0], "a-person").await;
     let ran = place.run(&["restart", "startupapp/annuaire"], "").await;

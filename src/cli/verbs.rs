@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
+use tremplin_core::json::{items, number, text};
 use tremplin_core::{labels, names};
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
@@ -97,9 +98,20 @@ impl App {
     }
 }
 
+impl Found {
+    /// Nothing of a suspended app is touched: what is asked for would wait for ever.
+    fn refuse_suspended(&self) -> anyhow::Result<()> {
+        if self.app.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
+            bail!("the app {} is suspended: remove spec.suspend first", self.name);
+        }
+        Ok(())
+    }
+}
+
 pub fn restart(arguments: &Restart, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     block_on(async {
         let found = arguments.app.find().await?;
+        found.refuse_suspended()?;
         let at = now()?;
         let Found {
             cluster,
@@ -114,25 +126,23 @@ pub fn restart(arguments: &Restart, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         if !arguments.wait.wait {
             return Ok(Exit::Fine);
         }
-        arguments.wait.follow(io, || restarted(&found, at)).await
+        arguments.wait.follow(io, |waited| restarted(&found, at, waited)).await
     })
 }
 
 pub fn run_cron(arguments: &RunCron, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     block_on(async {
         let found = arguments.app.find().await?;
+        found.refuse_suspended()?;
         let Found {
             cluster,
             namespace,
             name,
             app,
         } = &found;
-        let crons = app
-            .pointer("/spec/crons")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let crons: Vec<&str> = crons.filter_map(|cron| cron.get("name")?.as_str()).collect();
+        let crons: Vec<&str> = items(app, "/spec/crons")
+            .filter_map(|cron| cron.get("name")?.as_str())
+            .collect();
         if !crons.contains(&arguments.cron.as_str()) {
             bail!(
                 "the app {name} has no cron {}; it has: {}",
@@ -150,13 +160,13 @@ pub fn run_cron(arguments: &RunCron, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         if !arguments.wait.wait {
             return Ok(Exit::Fine);
         }
-        arguments.wait.follow(io, || ran(&found, &job, at)).await
+        arguments.wait.follow(io, |waited| ran(&found, &job, at, waited)).await
     })
 }
 
-/// A request is known by its second: the annotation's value is read by people.
+/// A request is known by its time, so two of one second must differ.
 fn now() -> anyhow::Result<Timestamp> {
-    Ok(Timestamp::now().round(Unit::Second)?)
+    Ok(Timestamp::now().round(Unit::Microsecond)?)
 }
 
 /// Where something that was asked for stands.
@@ -171,16 +181,20 @@ enum Stand {
 
 /// How often the cluster is asked while following.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How long the operator may take to begin. An app that is stalled all that time will not do what was asked; before, a
+/// restart may be what gets it going, as after a failed release.
+const GRACE: Duration = Duration::from_secs(10);
 
 impl Wait {
-    async fn follow<F>(&self, io: &mut Io<'_>, look: impl Fn() -> F) -> anyhow::Result<Exit>
+    /// `look` is told for how long it was waited already.
+    async fn follow<F>(&self, io: &mut Io<'_>, look: impl Fn(Duration) -> F) -> anyhow::Result<Exit>
     where
         F: Future<Output = anyhow::Result<Stand>>,
     {
-        let deadline = tokio::time::Instant::now() + self.timeout;
+        let begun = tokio::time::Instant::now();
         let mut told = String::new();
         loop {
-            let (word, end) = match look().await? {
+            let (word, end) = match look(begun.elapsed()).await? {
                 Stand::Going(word) => (word, None),
                 Stand::Done(word) => (word, Some(Exit::Fine)),
                 Stand::Failed(word) => (word, Some(Exit::Found)),
@@ -192,7 +206,7 @@ impl Wait {
             if let Some(exit) = end {
                 return Ok(exit);
             }
-            if tokio::time::Instant::now() >= deadline {
+            if begun.elapsed() >= self.timeout {
                 writeln!(io.errors, "not done in time: `tremplin why` may tell more")?;
                 return Ok(Exit::Found);
             }
@@ -201,7 +215,7 @@ impl Wait {
     }
 }
 
-async fn restarted(found: &Found, asked: Timestamp) -> anyhow::Result<Stand> {
+async fn restarted(found: &Found, asked: Timestamp, waited: Duration) -> anyhow::Result<Stand> {
     let Found {
         cluster,
         namespace,
@@ -211,15 +225,17 @@ async fn restarted(found: &Found, asked: Timestamp) -> anyhow::Result<Stand> {
     let Some(app) = cluster.get("StartupApp", namespace, name).await? else {
         return Ok(Stand::Failed(format!("the app {name} is gone")));
     };
-    if let Some(why) = stalled_since(&app, asked) {
-        return Ok(Stand::Failed(why));
-    }
     let selector = format!("{}={},{}={name}", labels::MANAGED_BY, labels::MANAGER, labels::APP);
     let deployments = cluster.list("Deployment", namespace, &selector).await?;
+    let has_begun = deployments.iter().any(|deployment| is_marked(deployment, asked));
+    let waited = if has_begun { Duration::ZERO } else { waited };
+    if let Some(why) = obstacle(&app, asked, waited) {
+        return Ok(Stand::Failed(why));
+    }
     let left: Vec<&str> = deployments
         .iter()
         .filter(|deployment| !rolled(deployment, asked))
-        .filter_map(|deployment| deployment.pointer("/metadata/name")?.as_str())
+        .map(|deployment| text(deployment, "/metadata/name"))
         .collect();
     if left.is_empty() && !deployments.is_empty() {
         return Ok(Stand::Done(format!("{name} is restarted")));
@@ -234,38 +250,39 @@ async fn restarted(found: &Found, asked: Timestamp) -> anyhow::Result<Stand> {
     )))
 }
 
+/// Whether the operator has taken the request up.
+fn is_marked(deployment: &Value, asked: Timestamp) -> bool {
+    let annotations = deployment.pointer("/spec/template/metadata/annotations");
+    let mark = annotations.and_then(|annotations| annotations.get(labels::RESTARTED_AT)?.as_str());
+    mark.and_then(|mark| mark.parse::<Timestamp>().ok())
+        .is_some_and(|mark| mark >= asked)
+}
+
 /// Whether every instance was started after `asked`.
 fn rolled(deployment: &Value, asked: Timestamp) -> bool {
-    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    let mark = deployment
-        .pointer("/spec/template/metadata/annotations")
-        .and_then(|annotations| {
-            annotations
-                .get(labels::RESTARTED_AT)?
-                .as_str()?
-                .parse::<Timestamp>()
-                .ok()
-        });
+    let number = |pointer: &str| number(deployment, pointer);
     let wanted = number("/spec/replicas");
-    mark.is_some_and(|mark| mark >= asked)
+    is_marked(deployment, asked)
         && number("/status/observedGeneration") >= number("/metadata/generation")
         && number("/status/updatedReplicas") == wanted
         && number("/status/replicas") == wanted
         && number("/status/availableReplicas") == wanted
 }
 
-/// Why a human must act, when that became so after `asked`.
-fn stalled_since(app: &Value, asked: Timestamp) -> Option<String> {
-    let conditions = app.pointer("/status/conditions").and_then(Value::as_array)?;
-    let stalled = conditions
-        .iter()
-        .find(|condition| condition.get("type").is_some_and(|kind| kind == "Stalled"))?;
-    let text = |key: &str| stalled.get(key).and_then(Value::as_str).unwrap_or_default();
-    let since = text("lastTransitionTime").parse::<Timestamp>().ok()?;
-    (since >= asked && text("status") == "True").then(|| format!("{}: {}", text("reason"), text("message")))
+/// Why a human must act first: told since it was asked for, or told of this very spec and still so when the operator has
+/// had its time to begin.
+fn obstacle(app: &Value, asked: Timestamp, waited: Duration) -> Option<String> {
+    let is_stalled = |condition: &&Value| text(condition, "/type") == "Stalled" && text(condition, "/status") == "True";
+    let stalled = items(app, "/status/conditions").find(is_stalled)?;
+    let since = text(stalled, "/lastTransitionTime").parse::<Timestamp>().ok()?;
+    // Conditions know whole seconds.
+    let is_new = since.as_second() >= asked.as_second();
+    let is_current = number(stalled, "/observedGeneration") == number(app, "/metadata/generation");
+    (is_new || is_current && waited >= GRACE)
+        .then(|| format!("{}: {}", text(stalled, "/reason"), text(stalled, "/message")))
 }
 
-async fn ran(found: &Found, job: &str, asked: Timestamp) -> anyhow::Result<Stand> {
+async fn ran(found: &Found, job: &str, asked: Timestamp, waited: Duration) -> anyhow::Result<Stand> {
     let Found {
         cluster,
         namespace,
@@ -274,18 +291,13 @@ async fn ran(found: &Found, job: &str, asked: Timestamp) -> anyhow::Result<Stand
     } = found;
     let Some(live) = cluster.get("Job", namespace, job).await? else {
         let app = cluster.get("StartupApp", namespace, name).await?.unwrap_or_default();
-        return Ok(match stalled_since(&app, asked) {
+        return Ok(match obstacle(&app, asked, waited) {
             Some(why) => Stand::Failed(why),
             None => Stand::Going("waiting for the operator to start it".into()),
         });
     };
-    let conditions = live
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
     // `FailureTarget` comes before `Failed`, while its pods still end.
-    let end = conditions
+    let end = items(&live, "/status/conditions")
         .filter(|condition| condition.get("status").is_some_and(|status| status == "True"))
         .filter_map(|condition| Some((condition.get("type")?.as_str()?, condition.get("message"))))
         .find(|(type_, _)| matches!(*type_, "Complete" | "Failed"));
@@ -313,3 +325,6 @@ async fn last_words(cluster: &Cluster, namespace: &str, job: &str) -> anyhow::Re
     });
     Ok(words.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,7 +217,7 @@ fn tell_deployment(text: &mut String, deployment: &Value) {
         number(deployment, "/spec/replicas"),
         count("updatedReplicas")
     );
-    let conditions = items(&deployment, "/status/conditions");
+    let conditions = items(deployment, "/status/conditions");
     for condition in conditions {
         let bad = match text_at(condition, "/type") {
             "ReplicaFailure" => text_at(condition, "/status") == "True",
@@ -236,7 +236,7 @@ fn tell_deployment(text: &mut String, deployment: &Value) {
 }
 
 fn tell_job(text: &mut String, job: &Value, now: Timestamp) {
-    let mut conditions = items(&job, "/status/conditions");
+    let mut conditions = items(job, "/status/conditions");
     let is_failed =
         |condition: &&Value| text_at(condition, "/type") == "Failed" && text_at(condition, "/status") == "True";
     let failed = conditions.rfind(is_failed);
@@ -283,7 +283,7 @@ fn tell_pod(text: &mut String, pod: &Value, now: Timestamp) {
             );
         }
     }
-    let conditions = items(&pod, "/status/conditions");
+    let conditions = items(pod, "/status/conditions");
     for condition in conditions
         .filter(|condition| text_at(condition, "/type") == "PodScheduled" && text_at(condition, "/status") == "False")
     {
