@@ -7,6 +7,7 @@ use tokio::process::Command;
 
 use crate::command::run;
 use crate::progress::Step;
+use crate::tools;
 
 /// Something that a Debian package brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +32,14 @@ impl Package {
     }
 }
 
+/// The lock under which packages are installed, from whatever checkout. Only root writes there.
+const LOCK: &str = "/run/tremplin-packages.lock";
+
 /// Installs without starting the services that some of the packages bring (containerd, HAProxy): what this
 /// machine runs of its own is not our business. `policy-rc.d` is Debian's way to say so
-/// (invoke-rc.d(8)); one that we left behind when we were killed is recognised by its second line.
+/// (invoke-rc.d(8)); one that we left behind when we were killed is recognised by its second line. To be run under
+/// the lock: it takes the file of another run for one that was left.
+/// People and timers install packages as well: dpkg's own lock is waited for, in seconds.
 const INSTALL: &str = r#"
 policy=/usr/sbin/policy-rc.d
 mark='# tremplin-e2e: no service starts while it installs packages'
@@ -45,7 +51,7 @@ if [ ! -e "$policy" ]; then
   chmod 0755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
-install() { apt-get install -y -q --no-install-recommends "$@"; }
+install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"; }
 install "$@" || { apt-get update -q && install "$@"; }
 "#;
 
@@ -54,11 +60,7 @@ install "$@" || { apt-get update -q && install "$@"; }
 /// # Errors
 /// If some are missing and cannot be installed: the message has the command that a person can run.
 pub async fn ensure(packages: &[Package]) -> Result<()> {
-    let missing: Vec<_> = packages
-        .iter()
-        .filter(|package| !package.is_there())
-        .map(|package| package.name)
-        .collect();
+    let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -67,12 +69,27 @@ pub async fn ensure(packages: &[Package]) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("these Debian packages are missing, and only root can install them: {names}\n{advice}");
     }
-    let step = Step::start(format!("installing Debian packages: {names}"));
-    run(Command::new("sh").args(["-euc", INSTALL, "sh"]).args(&missing))
+    let _turn = tools::lock(Path::new(LOCK), "Debian packages").await?;
+    install(packages)
         .await
-        .with_context(|| format!("these Debian packages are missing: {names}\n{advice}"))?;
+        .with_context(|| format!("these Debian packages are missing: {names}\n{advice}"))
+}
+
+/// Installs those that nobody else has installed while we waited for our turn.
+async fn install(packages: &[Package]) -> Result<()> {
+    let missing = missing(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let step = Step::start(format!("installing Debian packages: {}", missing.join(" ")));
+    run(Command::new("sh").args(["-euc", INSTALL, "sh"]).args(&missing)).await?;
     step.done();
     Ok(())
+}
+
+fn missing(packages: &[Package]) -> Vec<&'static str> {
+    let missing = packages.iter().filter(|package| !package.is_there());
+    missing.map(|package| package.name).collect()
 }
 
 #[cfg(test)]
