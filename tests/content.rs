@@ -18,7 +18,8 @@ async fn a_missing_secret_heals_and_a_changed_one_rolls_once() {
     let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
     let client = install(&control_plane).await;
     let team = Team::new(&control_plane, &client, "paris").await;
-    let operator = Operator::plain(&control_plane, &[]);
+    // Rounds go on, so that one after a change can be waited for.
+    let operator = Operator::plain(&control_plane, &["--resync=1s"]);
     let log = control_plane.audit_log();
 
     team.commit("brigade", SPEC).await;
@@ -48,16 +49,19 @@ async fn a_missing_secret_heals_and_a_changed_one_rolls_once() {
         .patch("database", &PatchParams::default(), &Patch::Merge(change))
         .await
         .unwrap();
-    let asked = eventually("both versions are read", async || {
+    eventually("both versions are read", async || {
         let asked = requests(&log.between(before, log.mark(&client).await.unwrap()).unwrap());
-        (asked.iter().filter(|request| *request == GET).count() == 2).then_some(asked)
+        (asked.iter().filter(|request| *request == GET).count() == 2).then_some(())
     })
     .await;
-    let rolls = asked
-        .iter()
-        .filter(|request| request.starts_with("patch deployments/"))
-        .count();
-    assert_eq!(rolls, 1, "{asked:?}");
+    let rounds = operator.rounds().await;
+    eventually("the round that read it and one more end", async || {
+        (operator.rounds().await >= rounds + 2).then_some(())
+    })
+    .await;
+    let asked = requests(&log.between(before, log.mark(&client).await.unwrap()).unwrap());
+    let count = |begin: &str| asked.iter().filter(|request| request.starts_with(begin)).count();
+    assert_eq!((count("patch deployments/"), count(GET)), (1, 2), "{asked:?}");
     operator.stop().await.unwrap();
 }
 

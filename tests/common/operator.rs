@@ -134,6 +134,17 @@ impl Operator {
             .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
+    /// How many rounds over StartupApps have ended, with whatever result.
+    pub async fn rounds(&self) -> usize {
+        let text = self.ask("/metrics").await.unwrap();
+        let rounds = text
+            .lines()
+            .filter(|line| line.starts_with("tremplin_reconciles_total{kind=\"StartupApp\""));
+        rounds
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+            .sum()
+    }
+
     /// The body of a GET, when it is answered with 200.
     pub async fn ask(&self, path: &str) -> Option<String> {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
