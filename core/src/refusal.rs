@@ -27,10 +27,8 @@ pub fn of_message(message: &str) -> Option<Refusal> {
     let quota = [
         "exceeded quota",
         "failed quota",
-        "maximum cpu usage",
-        "maximum memory usage",
-        "minimum cpu usage",
-        "minimum memory usage",
+        USAGE,
+        "max limit to request ratio",
         "must be less than or equal to",
     ];
     let policy = [
@@ -48,10 +46,16 @@ pub fn of_message(message: &str) -> Option<Refusal> {
     }
 }
 
-/// A quota's refusal with its numbers and the field to change; `None` for other messages.
-///
-/// The API server writes `exceeded quota: NAME, requested: a=1,b=2, used: a=3,b=4, limited: a=5,b=6`.
+/// What a LimitRange's refusal says between the resource and what it is counted per.
+const USAGE: &str = " usage per ";
+
+/// A quota's or LimitRange's refusal with its numbers and the field to change; `None` for other messages.
 pub fn explain(message: &str) -> Option<String> {
+    explain_quota(message).or_else(|| explain_limits(message))
+}
+
+/// The API server writes `exceeded quota: NAME, requested: a=1,b=2, used: a=3,b=4, limited: a=5,b=6`.
+fn explain_quota(message: &str) -> Option<String> {
     let rest = message.split_once("exceeded quota: ")?.1;
     let (name, rest) = rest.split_once(", requested: ")?;
     let (requested, rest) = rest.split_once(", used: ")?;
@@ -71,6 +75,38 @@ pub fn explain(message: &str) -> Option<String> {
     Some(format!(
         "the quota {name} has no room ({}); lower spec.processes[].size or replicas, or ask for a larger quota",
         parts.join("; ")
+    ))
+}
+
+/// The API server writes `maximum cpu usage per Container is 1, but limit is 2`, or `minimum`, or `request`, and
+/// several of them as `[…, …]`.
+fn explain_limits(message: &str) -> Option<String> {
+    let found: Vec<_> = message
+        .match_indices(USAGE)
+        .filter_map(|(at, _)| {
+            let (before, rest) = (message.get(..at)?, message.get(at + USAGE.len()..)?);
+            let mut words = before.rsplit([' ', '[']);
+            let (resource, bound) = (words.next()?, words.next()?);
+            let (per, rest) = rest.split_once(" is ")?;
+            let (limit, rest) = rest.split_once(", but ")?;
+            let asked = rest.split_once(" is ")?.1.split([',', ']']).next()?;
+            let bound = match bound {
+                "maximum" => "at most",
+                "minimum" => "at least",
+                _ => return None,
+            };
+            Some((bound, format!("{resource}: {asked} asked, {bound} {limit} per {per}")))
+        })
+        .collect();
+    let change = if found.first()?.0 == "at most" {
+        "smaller"
+    } else {
+        "larger"
+    };
+    let numbers: Vec<_> = found.into_iter().map(|(_, numbers)| numbers).collect();
+    Some(format!(
+        "the namespace's LimitRange does not allow it ({}); choose a {change} spec.processes[].size or resources, or ask for other limits",
+        numbers.join("; ")
     ))
 }
 
@@ -140,5 +176,28 @@ mod tests {
             "{told}"
         );
         assert_eq!(explain("something else"), None);
+    }
+
+    #[test]
+    fn a_limit_range_is_told_with_its_numbers() {
+        for (message, numbers, change) in [
+            (
+                r#"pods "x" is forbidden: maximum cpu usage per Container is 50m, but limit is 250m"#,
+                "(cpu: 250m asked, at most 50m per Container)",
+                "smaller",
+            ),
+            (
+                r#"pods "x" is forbidden: [minimum cpu usage per Container is 300m, but request is 250m, minimum memory usage per Container is 1Gi, but request is 256Mi]"#,
+                "(cpu: 250m asked, at least 300m per Container; memory: 256Mi asked, at least 1Gi per Container)",
+                "larger",
+            ),
+        ] {
+            assert_eq!(of(403, "Forbidden", message), Refusal::QuotaExceeded);
+            let told = explain(message).unwrap();
+            assert!(told.contains(numbers) && told.contains(change), "{told}");
+        }
+        let ratio = "cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000";
+        assert_eq!(of_message(ratio), Some(Refusal::QuotaExceeded));
+        assert_eq!(explain(ratio), None, "as the API server says it");
     }
 }

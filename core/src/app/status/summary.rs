@@ -161,6 +161,11 @@ fn of_faults(faults: &[Fault<Reason>]) -> Summary {
             message: "refused without a reason".into(),
         };
     };
+    // The API server's refusals bring no next step of their own.
+    let next = worst
+        .fix
+        .is_empty()
+        .then(|| format!(". Next: {}", worst.reason.action()));
     let others = faults
         .iter()
         .filter(|fault| *fault != worst)
@@ -172,7 +177,7 @@ fn of_faults(faults: &[Fault<Reason>]) -> Summary {
             Verdict::Reconciling
         },
         reason: worst.reason,
-        message: [worst.to_string()].into_iter().chain(others).collect(),
+        message: [worst.to_string()].into_iter().chain(next).chain(others).collect(),
     }
 }
 

@@ -257,6 +257,11 @@ fn a_refused_pod_is_told_with_the_quotas_numbers_or_the_policys_words() {
             "False/PolicyRefused Reconciling",
             "seccompProfile",
         ),
+        (
+            "pods \"x\" is forbidden: maximum cpu usage per Container is 50m, but limit is 250m",
+            "False/QuotaExceeded Reconciling",
+            "cpu: 250m asked, at most 50m per Container",
+        ),
     ] {
         let mut world = running();
         set(&mut world, "/status/availableReplicas", json!(1));
@@ -573,4 +578,28 @@ fn children_that_are_held_back_stay_in_the_inventory() {
     world.contents.insert(db, Content::Present(ContentDigest::default()));
     world.app.status = Some(held);
     assert_eq!(told(&world, std::slice::from_ref(&account)).inventory, [account]);
+}
+
+#[test]
+fn a_refusal_of_the_api_server_comes_with_a_next_step() {
+    let mut world = running();
+    world.commit(SIX_LINES);
+    let outcome = Outcome {
+        fault: Some(Fault::stalled(
+            Reason::ImmutableField,
+            "Deployment brigade-web: field is immutable",
+            "",
+        )),
+        inventory: Vec::new(),
+    };
+    let now = "2026-11-22T12:00:00Z".parse().unwrap();
+    let told = status(&world.app, &world.observed(), &world.decide(), &outcome, now);
+    let message = &told.conditions[0].message;
+    assert_eq!(
+        *message,
+        format!(
+            "Deployment brigade-web: field is immutable. Next: {}",
+            Reason::ImmutableField.action()
+        )
+    );
 }
