@@ -1,4 +1,10 @@
 //! Any valid app, for property tests. Names are drawn from `a`, `b` and `-`, so that they come close to each other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a part of tests, wherever they are"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +14,36 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
+use crate::platform::{NamespaceContext, Platform};
+
 /// A name and a spec. Its hosts are first labels only: what the domain is depends on the platform.
 #[derive(Clone, Debug)]
 pub struct App {
+    /// What the app is called.
     pub name: String,
+    /// All of it but the domain of its hosts.
     pub spec: Value,
+}
+
+impl App {
+    /// The app in a namespace, its hosts below a domain that the platform gives to that namespace.
+    pub fn manifest(&self, namespace: &NamespaceContext, platform: &Platform) -> Value {
+        let domain = platform
+            .domains_for(namespace)
+            .find_map(|domain| domain.name.clone())
+            .unwrap();
+        let mut manifest = json!({
+            "apiVersion": "tremplin.dev/v1alpha1",
+            "kind": "StartupApp",
+            "metadata": {"name": self.name, "namespace": namespace.name},
+            "spec": self.spec,
+        });
+        let hosts = manifest.pointer_mut("/spec/hosts").and_then(Value::as_array_mut);
+        for host in hosts.into_iter().flatten() {
+            *host = json!(format!("{}.{domain}", host.as_str().unwrap()));
+        }
+        manifest
+    }
 }
 
 const NAME: &str = "[ab]([ab-]{0,4}[ab])?";

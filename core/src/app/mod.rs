@@ -4,8 +4,8 @@
 //! StartupApp, Observed, Platform ──decide──▶ Decision ──(applied by the operator)──▶ status
 //! ```
 
-#[cfg(test)]
-mod arbitrary;
+#[cfg(any(test, feature = "arbitrary"))]
+pub mod arbitrary;
 mod decision;
 mod environment_variables;
 mod health;

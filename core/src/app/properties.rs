@@ -35,32 +35,8 @@ fn namespace(platform: &Platform) -> NamespaceContext {
     platform.namespace(NAMESPACE, &labels)
 }
 
-/// The hosts of the generator are below a domain that the platform knows.
-fn manifest(app: &App, platform: &Platform) -> Value {
-    let context = namespace(platform);
-    let domain = platform
-        .domains_for(&context)
-        .find_map(|domain| domain.name.clone())
-        .unwrap();
-    let mut manifest = json!({
-        "apiVersion": "tremplin.dev/v1alpha1",
-        "kind": "StartupApp",
-        "metadata": {"name": app.name, "namespace": NAMESPACE},
-        "spec": app.spec,
-    });
-    for host in manifest
-        .pointer_mut("/spec/hosts")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        *host = json!(format!("{}.{domain}", host.as_str().unwrap()));
-    }
-    manifest
-}
-
 fn objects(app: &App, platform: &Platform) -> Vec<Value> {
-    let manifest: StartupApp = serde_json::from_value(manifest(app, platform)).unwrap();
+    let manifest: StartupApp = serde_json::from_value(app.manifest(&namespace(platform), platform)).unwrap();
     let rendered = offline(&manifest, &namespace(platform), platform);
     rendered
         .unwrap_or_else(|faults| panic!("refused: {faults:?}\n{}", app.spec))
@@ -157,7 +133,7 @@ proptest! {
 
     #[test]
     fn any_app_is_one_that_the_api_server_takes(app in app()) {
-        prop_assert_eq!(conform::breaches("StartupApp", &manifest(&app, open_shift())), []);
+        prop_assert_eq!(conform::breaches("StartupApp", &app.manifest(&namespace(open_shift()), open_shift())), []);
     }
 
     #[test]
