@@ -1,9 +1,13 @@
 //! The reference for time: a client that sends, for each app, the very requests that the operator sent for one, and
 //! does nothing else. No watch, no decision, no decoding of what is answered.
+//!
+//! It is as fast as the operator may be: as many apps at the same time, and of one app together what the operator
+//! sends together, each request after the ones that it stands on.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use futures::future::try_join_all;
 use futures::{StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
@@ -17,7 +21,7 @@ use tremplin_e2e::AuditEvent;
 use crate::cluster::{App, Cluster};
 use crate::ledger::Part;
 
-/// Apps worked on at the same time: as many as the operator does by default.
+/// Apps worked on at the same time: as many as the operator works on by default.
 const WORKERS: usize = 16;
 /// Custom resources created at the same time.
 const CREATORS: usize = 8;
@@ -32,6 +36,7 @@ pub struct Recipe {
 #[derive(Clone, Debug)]
 struct Sent {
     part: Part,
+    stage: u8,
     method: Method,
     content_type: &'static str,
     uri: String,
@@ -45,7 +50,8 @@ impl Recipe {
         events.sort_by(|a, b| a.received_at.cmp(&b.received_at));
         let requests = events.iter().filter_map(|event| Some((Part::of(event)?, event)));
         let requests = requests.map(|(part, event)| Sent::of(part, event));
-        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let mut requests = requests.collect::<Result<Vec<_>>>()?;
+        requests.sort_by_key(|sent| sent.stage);
         if requests.is_empty() {
             bail!("the operator sent nothing for {}", app.name);
         }
@@ -57,27 +63,42 @@ impl Recipe {
         self.requests.iter().filter(|sent| sent.part == part).count()
     }
 
-    /// Sends all of it for another app, one after the other.
+    /// Sends all of it for another app, stage after stage, of a stage together.
     pub async fn perform(&self, client: &Client, app: &App) -> Result<()> {
-        for sent in &self.requests {
-            let for_app = |text: &str| {
-                text.replace(&self.app.uid, &app.uid)
-                    .replace(&self.app.name, &app.name)
-                    .replace(&self.app.namespace, &app.namespace)
-            };
-            let uri = for_app(&sent.uri);
-            let request = Request::builder()
-                .method(sent.method.clone())
-                .uri(&uri)
-                .header(CONTENT_TYPE, sent.content_type)
-                .body(Body::from(for_app(&sent.body).into_bytes()))?;
-            let (head, body) = client.send(request).await?.into_parts();
-            let body = body.collect_bytes().await.context("an answer that breaks off")?;
-            if !head.status.is_success() {
-                bail!("{} {uri}: {}", head.status, String::from_utf8_lossy(&body));
-            }
+        for stage in self.requests.chunk_by(|one, other| one.stage == other.stage) {
+            try_join_all(stage.iter().map(|sent| self.send(sent, client, app))).await?;
         }
         Ok(())
+    }
+
+    async fn send(&self, sent: &Sent, client: &Client, app: &App) -> Result<()> {
+        let for_app = |text: &str| {
+            text.replace(&self.app.uid, &app.uid)
+                .replace(&self.app.name, &app.name)
+                .replace(&self.app.namespace, &app.namespace)
+        };
+        let uri = for_app(&sent.uri);
+        let request = Request::builder()
+            .method(sent.method.clone())
+            .uri(&uri)
+            .header(CONTENT_TYPE, sent.content_type)
+            .body(Body::from(for_app(&sent.body).into_bytes()))?;
+        let (head, body) = client.send(request).await?.into_parts();
+        let body = body.collect_bytes().await.context("an answer that breaks off")?;
+        if !head.status.is_success() {
+            bail!("{} {uri}: {}", head.status, String::from_utf8_lossy(&body));
+        }
+        Ok(())
+    }
+}
+
+/// When the operator sends it: what workloads and Ingresses stand on, these, the status, the Event.
+fn stage(part: Part, resource: &str) -> u8 {
+    match (part, resource) {
+        (Part::Child, "serviceaccounts" | "configmaps" | "services" | "poddisruptionbudgets") => 0,
+        (Part::Child, _) => 1,
+        (Part::Status, _) => 2,
+        (Part::Event, _) => 3,
     }
 }
 
@@ -92,6 +113,7 @@ impl Sent {
         let body = event.request_object.as_ref();
         Ok(Self {
             part,
+            stage: stage(part, &event.resource),
             method,
             content_type,
             uri: event.uri.clone(),

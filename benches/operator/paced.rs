@@ -53,7 +53,7 @@ async fn operator(plan: &Plan, cluster: &Cluster) -> Result<Ledger> {
     Ledger::of(&log.between(from, log.mark(&cluster.admin).await?)?)
 }
 
-/// Creates apps and does what the operator does, one request after the other.
+/// Creates apps and does what the operator does.
 async fn bare(plan: &Plan, cluster: &Cluster, recipe: &Recipe) -> Result<Ledger> {
     let client = cluster.as_operator().await?;
     let log = cluster.plane.audit_log();
