@@ -3,6 +3,7 @@
 //!
 //! What is built is kept in `<cache>/images/`, each archive under a name that holds the hash of everything it
 //! was made from, so a second build of the same thing is none.
+//! The newest few of a name stay.
 
 mod build;
 mod operator;

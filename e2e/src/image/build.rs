@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,9 @@ use crate::tools;
 const BASE: &str = "docker.io/library/debian:bookworm-slim";
 /// How the base is made. It is part of every key, so another recipe makes other images.
 const BASE_RECIPE: [&str; 3] = ["--variant=minbase", "--quiet", "bookworm"];
+
+/// How many archives of a name stay: more than one run uses, of a few checkouts at once.
+const KEPT: usize = 8;
 
 /// What an image is made from.
 pub(super) struct Recipe<'a> {
@@ -70,12 +74,14 @@ impl Recipe<'_> {
         let archive = folder.join(format!("{name}-{key}.tar"));
         let image = Image { reference, archive };
         if image.archive.is_file() {
+            note_use(&image.archive);
             return Ok(image);
         }
         fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
         let _turn = tools::lock(&folder.join(".lock"), "images").await?;
         if !image.archive.is_file() {
             self.build_in(&folder, &image).await?;
+            prune(&folder, name, KEPT)?;
         }
         Ok(image)
     }
@@ -142,6 +148,35 @@ impl Recipe<'_> {
     }
 }
 
+/// Makes the archive the last of its name to be removed.
+fn note_use(archive: &Path) {
+    // Where this is refused the archive goes sooner, and is built again when it is asked for.
+    let _ = fs::File::open(archive).and_then(|file| file.set_modified(SystemTime::now()));
+}
+
+/// Removes the archives of `name` but the `kept` that were used last.
+fn prune(folder: &Path, name: &str, kept: usize) -> Result<()> {
+    let unreadable = || format!("failed to read {}", folder.display());
+    let mut archives = Vec::new();
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let file = entry.file_name().into_string().unwrap_or_default();
+        let key = file
+            .strip_suffix(".tar")
+            .and_then(|file| file.strip_prefix(name)?.strip_prefix('-'));
+        if key.is_some_and(|key| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            let used = entry.metadata().and_then(|metadata| metadata.modified());
+            archives.push((used.with_context(unreadable)?, entry.path()));
+        }
+    }
+    archives.sort();
+    let many = archives.len().saturating_sub(kept);
+    for (_, archive) in archives.into_iter().take(many) {
+        fs::remove_file(&archive).with_context(|| format!("failed to remove {}", archive.display()))?;
+    }
+    Ok(())
+}
+
 fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("failed to read {}", file.display()))
 }
@@ -197,7 +232,10 @@ impl Storage<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::state::Folder;
 
     fn recipe(tag: &str, argument: &str) -> Recipe<'static> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -209,6 +247,28 @@ mod tests {
             arguments: vec![("VERSION", argument.to_owned())],
             target: "",
         }
+    }
+
+    #[test]
+    fn the_archives_of_a_name_that_were_used_last_stay() {
+        let folder = Folder::temporary().unwrap();
+        let path = |file: &str| folder.path().join(file);
+        let day = Duration::from_hours(24);
+        let files = [
+            "app-0000000000000001.tar",
+            "app-0000000000000002.tar",
+            "app-0000000000000003.tar",
+            "app-more-0000000000000004.tar",
+            "app-1.0.0",
+        ];
+        for (file, age) in files.iter().rev().zip(1_u32..) {
+            let made = fs::File::create(path(file)).unwrap();
+            made.set_modified(SystemTime::now() - day * age).unwrap();
+        }
+        note_use(&path(files[0]));
+        prune(folder.path(), "app", 2).unwrap();
+        let there = files.map(|file| path(file).exists());
+        assert_eq!(there, [true, false, true, true, true], "{files:?}");
     }
 
     #[test]
