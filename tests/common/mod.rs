@@ -169,10 +169,16 @@ impl Team {
                 "readyReplicas": replicas, "availableReplicas": replicas,
             }});
             let name = deployment.metadata.name.unwrap();
-            self.deployments()
+            let answer = self
+                .deployments()
                 .patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
-                .await
-                .unwrap();
+                .await;
+            match answer {
+                Ok(_) => {}
+                // Removed since it was listed.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 
