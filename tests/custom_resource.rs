@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use common::install_crds;
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
@@ -121,4 +125,124 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
         json!({"observedGeneration": -1}),
         "unseen is not healthy"
     );
+}
+
+/// For each CEL rule of the CRD, by its message: the name and spec of an object that breaks it and no other rule, and
+/// the field that `tremplin check` names.
+const BREACHES: [(&str, &str, &str, &str); 7] = [
+    (
+        "metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most 40 characters: shorten or rename it",
+        "1brigade",
+        "{image: 'ghcr.io/b/s:1'}",
+        "metadata.name",
+    ),
+    (
+        "spec.image is missing: name an image here, or one in each of spec.processes[]",
+        "brigade",
+        "{processes: [{name: web, image: 'ghcr.io/b/s:1'}, {name: worker}]}",
+        "spec.image",
+    ),
+    (
+        "a variable is both in spec.env and in spec.secretEnv: keep one of them",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', env: {A: b, C: d}, secretEnv: {C: {name: s, key: k}}}",
+        "spec.env.C",
+    ),
+    (
+        "spec.envFrom[] needs exactly one of secretRef and configMapRef",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', envFrom: [{secretRef: {name: s}, configMapRef: {name: s}}]}",
+        "spec.envFrom[0]",
+    ),
+    (
+        "health has both path and command: keep one of them",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', processes: [{name: web, health: {path: /, command: [x]}}]}",
+        "spec.processes[0].health",
+    ),
+    (
+        "a process has both size and resources: keep one of them",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', processes: [{name: web, size: S, resources: {cpu: '1', memory: 1Gi}}]}",
+        "spec.processes[0]",
+    ),
+    (
+        "spec.volumes[] needs exactly one of temporary, secretRef and configMapRef",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', volumes: [{name: v, mountPath: /v, temporary: {}, secretRef: {name: s}}]}",
+        "spec.volumes[0]",
+    ),
+];
+
+/// Every CEL rule below a schema: where it stands, the first item of a list for all, and its message.
+fn rules(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        found.push((path.to_owned(), rule["message"].as_str().unwrap().to_owned()));
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let dot = if path.is_empty() { "" } else { "." };
+        rules(property, &format!("{path}{dot}{name}"), found);
+    }
+    if schema["items"].is_object() {
+        rules(&schema["items"], &format!("{path}[0]"), found);
+    }
+    if schema["additionalProperties"].is_object() {
+        rules(&schema["additionalProperties"], &format!("{path}.*"), found);
+    }
+}
+
+/// What `tremplin check -f` finds in the object, as fields.
+fn checked(folder: &Path, object: &DynamicObject) -> Vec<String> {
+    let file = folder.join("app.yaml");
+    fs::write(&file, serde_saphyr::to_string(object).unwrap()).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_tremplin"))
+        .args(["check", "--output", "json", "--namespace", "brigade", "-f"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    let findings: Vec<Value> = serde_json::from_slice(&ran.stdout).unwrap();
+    findings
+        .iter()
+        .map(|finding| finding["field"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_a_cel_rule_refuses_check_refuses_too_at_the_same_place() {
+    let control_plane = ControlPlane::shared().await.unwrap();
+    let client = control_plane.client().unwrap();
+    let namespace = control_plane.namespace("cel").await.unwrap();
+    let api = api(&client, &namespace).await;
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let mut found = Vec::new();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap() {
+        let crd: Value = serde_saphyr::from_str(&fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+        rules(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut found);
+    }
+    let mut messages: Vec<_> = found.iter().map(|(_, message)| message.as_str()).collect();
+    let mut listed = BREACHES.map(|(message, ..)| message);
+    messages.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(messages, listed, "each CEL rule has one object here that breaks it");
+
+    for (message, name, spec, field) in BREACHES {
+        let bad = object(name, spec);
+        let refused = api.create(&dry, &bad).await.expect_err(message).to_string();
+        assert!(refused.contains(message), "{refused}");
+        let others = BREACHES
+            .iter()
+            .filter(|(other, ..)| *other != message && refused.contains(other));
+        assert_eq!(others.count(), 0, "{refused}");
+        let (place, _) = found.iter().find(|(_, said)| said == message).unwrap();
+        let fields = checked(control_plane.folder(), &bad);
+        assert_eq!(fields, [field], "{message}");
+        assert!(
+            field.starts_with(place.as_str()),
+            "the rule stands at {place:?}, check names {field}"
+        );
+    }
 }
