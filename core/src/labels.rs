@@ -41,6 +41,8 @@ pub const RUN_HANDLED: &str = "tremplin.dev/run-handled";
 
 /// Annotation on a Deployment: when its controllers were last reminded of an instance that was refused (RFC 3339).
 pub const REMINDED_AT: &str = "tremplin.dev/reminded-at";
+/// On a Deployment: the generation that the reminder gave it. Nothing but the annotations differs from the one before.
+pub const REMINDED_GENERATION: &str = "tremplin.dev/reminded-generation";
 
 /// Annotation on a Deployment: the hash of what the team wrote for it and the hash of the template rendered from that,
 /// as `<written>/<template>`. When only the second changes, the operator or the platform changed, not the team.

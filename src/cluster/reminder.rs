@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::core::request::Request;
 use serde_json::json;
+use tremplin_core::app::Due;
 use tremplin_core::fault::{Fault, Refusal};
 use tremplin_core::labels;
 use tremplin_core::live::STARTUP_APP_MANAGER;
@@ -17,10 +18,14 @@ impl Cluster {
     ///
     /// # Errors
     /// The refusal; `Conflict` when the Deployment of that UID is gone.
-    pub async fn remind(&self, owner: &Owner, name: &str, uid: &str, now: Timestamp) -> Result<(), Fault<Refusal>> {
+    pub async fn remind(&self, owner: &Owner, due: &Due, now: Timestamp) -> Result<(), Fault<Refusal>> {
         let store = self.children.store(ChildKind::Deployment);
         // Not an apply: what is applied is what is rendered, and no moment is rendered.
-        let annotations = json!({labels::REMINDED_AT: now.to_string()});
+        let Due { name, uid, generation } = due;
+        let annotations = json!({
+            labels::REMINDED_AT: now.to_string(),
+            labels::REMINDED_GENERATION: generation.to_string(),
+        });
         let patch = Patch::Merge(json!({"metadata": {"uid": uid, "annotations": annotations}}));
         let params = PatchParams {
             field_manager: Some(STARTUP_APP_MANAGER.into()),

@@ -118,10 +118,10 @@ impl StartupApps {
         let Decision::Go(_) = decision else { return None };
         let now = (self.now)();
         let Reminders { due, again } = reminders(observed, now);
-        for (name, uid) in due {
+        for due in due {
             // What is refused here may be refused for the reason that its instances are, which is told in the status.
-            if let Err(fault) = self.cluster.remind(owner, &name, &uid, now).await {
-                tracing::warn!(%fault, deployment = name, "failed to remind of refused instances");
+            if let Err(fault) = self.cluster.remind(owner, &due, now).await {
+                tracing::warn!(%fault, deployment = due.name, "failed to remind of refused instances");
             }
         }
         again

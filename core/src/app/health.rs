@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::observed::Observed;
 use super::reasons::Reason;
+use super::reminder::is_seen;
 use crate::fault::Refusal;
 use crate::labels;
 use crate::live::{ContainerFact, DeploymentFacts, Ended, Live};
@@ -56,12 +57,11 @@ pub fn process_health(name: &str, replicas: i32, observed: &Observed) -> Process
         name: name.to_owned(),
         ready: facts.ready,
         desired: facts.wanted,
-        trouble: trouble(name, live.metadata.generation, facts, observed),
+        trouble: trouble(name, is_seen(live), facts, observed),
     }
 }
 
-fn trouble(name: &str, generation: Option<i64>, facts: &DeploymentFacts, observed: &Observed) -> Option<Trouble> {
-    let seen = facts.observed_generation >= generation.unwrap_or_default();
+fn trouble(name: &str, seen: bool, facts: &DeploymentFacts, observed: &Observed) -> Option<Trouble> {
     let complete =
         seen && facts.updated == facts.wanted && facts.total == facts.updated && facts.available >= facts.wanted;
     if complete {

@@ -37,5 +37,5 @@ pub use observed::Observed;
 pub use offline::{Rendered, offline};
 pub use reasons::Reason;
 pub use release::{ReleaseRecord, ReleaseState};
-pub use reminder::{Reminders, reminders};
+pub use reminder::{Due, Reminders, reminders};
 pub use status::{Outcome, differs, status};

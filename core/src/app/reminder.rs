@@ -8,9 +8,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 
 use super::observed::Observed;
 use crate::labels;
+use crate::live::Live;
 
 /// How long a refusal stands before the next reminder, while the rollout is in time.
 const SOON: Duration = Duration::from_secs(15);
@@ -20,10 +22,28 @@ const LATER: Duration = Duration::from_mins(5);
 /// What to remind of refused instances, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reminders {
-    /// Name and UID of the Deployments that are due.
-    pub due: Vec<(String, String)>,
+    /// The Deployments that are due.
+    pub due: Vec<Due>,
     /// When the next will be due; `None` when no instance is refused.
     pub again: Option<Duration>,
+}
+
+/// A Deployment that is to be reminded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The generation that it will have: a change of an annotation is one.
+    pub generation: i64,
+}
+
+/// Whether the controllers have seen a Deployment as it is, but for a reminder: what they told of it still stands.
+pub fn is_seen(live: &Live<Deployment>) -> bool {
+    let generation = live.metadata.generation.unwrap_or_default();
+    let reminded = live.annotation(labels::REMINDED_GENERATION) == Some(generation.to_string().as_str());
+    live.facts.observed_generation >= generation - i64::from(reminded)
 }
 
 /// Finds the Deployments that are to be reminded.
@@ -45,7 +65,11 @@ pub fn reminders(observed: &Observed, now: Timestamp) -> Reminders {
         });
         let left = pause.saturating_sub(waited);
         if left.is_zero() {
-            found.due.push((live.name().to_owned(), live.uid().to_owned()));
+            found.due.push(Due {
+                name: live.name().to_owned(),
+                uid: live.uid().to_owned(),
+                generation: live.metadata.generation.unwrap_or_default() + 1,
+            });
         }
         let next = if left.is_zero() { pause } else { left };
         found.again = Some(found.again.map_or(next, |again| again.min(next)));
@@ -97,6 +121,26 @@ mod tests {
         let late = refused(&[json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"})]);
         assert_eq!(after(200, Some(150), &late), (0, Some(250)));
         assert_eq!(after(450, Some(150), &late), (1, Some(300)));
+    }
+
+    #[test]
+    fn a_reminder_is_no_change_that_the_controllers_must_see_first() {
+        let seen = |generation: i64, reminded: Option<&str>| {
+            let mut world = World::new("{image: 'ghcr.io/brigade/site:one'}");
+            world.settle();
+            world.roll_out();
+            let live = world.deployments.get_mut("brigade-web").unwrap();
+            live["metadata"]["generation"] = json!(generation);
+            live["status"]["observedGeneration"] = json!(4);
+            if let Some(reminded) = reminded {
+                live["metadata"]["annotations"][labels::REMINDED_GENERATION] = json!(reminded);
+            }
+            is_seen(world.observed().deployment("web").unwrap())
+        };
+        assert!(seen(4, None) && !seen(5, None));
+        assert!(seen(5, Some("5")) && seen(4, Some("4")));
+        // A change of the spec beside or after the reminder is to be seen first.
+        assert!(!seen(6, Some("5")) && !seen(6, Some("6")) && !seen(5, Some("4")));
     }
 
     #[test]
