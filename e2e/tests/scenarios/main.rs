@@ -20,6 +20,7 @@ mod policy;
 mod references;
 mod release;
 mod roll;
+mod samples;
 mod serve;
 mod stage;
 mod tasks;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let stage = Stage::new();
     let beside = stage::trials![
         stage;
+        samples::every_sample_is_ready_and_reachable,
         tasks::a_cron_runs_by_the_clock_and_its_result_is_told,
         trouble::a_failing_probe_is_told_with_its_port_and_the_answer,
         roll::no_request_fails_during_a_roll_and_some_do_without_a_pre_stop,
