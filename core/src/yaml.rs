@@ -123,8 +123,12 @@ pub fn parse_one(text: &str) -> Result<Document, YamlError> {
     }
 }
 
+/// How many documents a stream may have: those of a large repository piped together.
+const DOCUMENTS: usize = 100_000;
+
 fn options() -> Options {
-    serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false }
+    let budget = serde_saphyr::budget! { max_documents: DOCUMENTS };
+    serde_saphyr::options! { legacy_octal_numbers: true, with_snippet: false, budget: budget }
 }
 
 fn syntax(error: &Error) -> YamlError {
@@ -133,11 +137,18 @@ fn syntax(error: &Error) -> YamlError {
         column: at.column(),
     });
     let text = error.without_snippet().to_string();
-    let message = text
-        .rfind(" at line ")
-        .and_then(|end| text.get(..end))
-        .unwrap_or(&text)
-        .to_owned();
+    // The library speaks to programmers here, and of a place inside an alias as well.
+    let message = match text.split(", set DuplicateKeyPolicy").next() {
+        Some(duplicate) if duplicate != text => format!("{duplicate}: remove one of the two"),
+        _ if text.starts_with("budget breached: Documents") => format!("more than {DOCUMENTS} documents"),
+        _ if text.starts_with("budget breached") => {
+            "too large for a manifest, or its aliases unfold to too much".into()
+        }
+        _ => {
+            let end = text.find(" at line ").unwrap_or(text.len());
+            text.get(..end).unwrap_or(&text).to_owned()
+        }
+    };
     YamlError {
         location,
         path: String::new(),
@@ -399,7 +410,23 @@ mod tests {
     fn a_key_written_twice_is_refused() {
         let (at, _, message) = fault("crons: []\ncrons: []\n");
         assert_eq!(at, "2:1");
-        assert!(message.contains("duplicate"), "{message}");
+        assert_eq!(message, "duplicate mapping key: crons: remove one of the two");
+    }
+
+    #[test]
+    fn aliases_that_unfold_without_end_are_refused_in_plain_words() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..9 {
+            let items = vec![format!("*a{}", level - 1); 10].join(", ");
+            text += &format!("a{level}: &a{level} [{items}]\n");
+        }
+        let (_, _, message) = fault(&text);
+        assert!(message.starts_with("too large for a manifest"), "{message}");
+    }
+
+    #[test]
+    fn a_long_stream_is_read() {
+        assert_eq!(parse(&"---\na: 1\n".repeat(3_000)).unwrap().len(), 3_000);
     }
 
     #[test]

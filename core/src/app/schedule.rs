@@ -26,13 +26,34 @@ pub struct Schedule {
     zone: TimeZoneName,
 }
 
+/// Why a schedule cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// A CronJob would not understand it.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It names days that no calendar has, such as 30 February.
+    #[error("the schedule {0:?} never fires")]
+    NeverFires(String),
+}
+
+impl ScheduleError {
+    /// What to do about it.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "write five fields, as in `30 4 * * *`",
+            Self::NeverFires(_) => "name a day that its month has",
+        }
+    }
+}
+
 impl Schedule {
     /// Parses five fields or a descriptor.
     ///
     /// # Errors
-    /// What is wrong, as a sentence; also when it never fires (30 February).
-    pub fn parse(text: &str, zone: &TimeZoneName) -> Result<Self, String> {
-        let cron = parse_fields(text)?;
+    /// What is wrong; also when it never fires (30 February).
+    pub fn parse(text: &str, zone: &TimeZoneName) -> Result<Self, ScheduleError> {
+        let cron = parse_fields(text).map_err(ScheduleError::Unreadable)?;
         let schedule = Self {
             text: text.to_owned(),
             cron,
@@ -40,7 +61,7 @@ impl Schedule {
         };
         match schedule.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
-            None => Err(format!("the schedule {text:?} never fires")),
+            None => Err(ScheduleError::NeverFires(text.to_owned())),
         }
     }
 
@@ -115,7 +136,7 @@ fn check_field(index: usize, field: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str, zone: &str) -> Result<Schedule, String> {
+    fn parse(text: &str, zone: &str) -> Result<Schedule, ScheduleError> {
         Schedule::parse(text, &TimeZoneName::new(zone).unwrap())
     }
 
@@ -149,7 +170,7 @@ mod tests {
             ("5-1 * * * *", "cannot be read"),
         ] {
             let error = parse(bad, "UTC").unwrap_err();
-            assert!(error.contains(why), "{bad}: {error}");
+            assert!(error.to_string().contains(why), "{bad}: {error}");
         }
     }
 

@@ -288,7 +288,7 @@ impl Rule {
                 id: "names",
                 title: "Names fit",
                 asks: "names are DNS labels of at most 63 characters, 52 for a CronJob",
-                fix: "shorten the name",
+                fix: "choose a name of a-z, 0-9 and -, at most 63 characters, 52 for a CronJob",
                 source: "Kubernetes",
                 mode: Mode::Enforce,
             },

@@ -39,7 +39,9 @@ fn name(manifest: &Manifest<'_>, report: &mut Report<'_>) {
     } else {
         NAME
     };
-    if name.len() > longest {
+    if name.is_empty() {
+        report.add(Rule::Names, manifest, "metadata.name", "the object has no name");
+    } else if name.len() > longest {
         let message = format!("the name has {} characters, {longest} are possible", name.len());
         report.add(Rule::Names, manifest, "metadata.name", message);
     } else if !is_dns_name(name) {

@@ -48,6 +48,13 @@ fn what_is_wrong_is_told_with_file_line_and_column() {
             APP.replace("ghcr.io/betagouv/annuaire:8f2c1e0", "annuaire"),
             "app.yaml:5:3: spec.image: the image annuaire does not name its registry",
         ),
+        (
+            format!(
+                "{APP}---\n{}",
+                APP.replace("annuaire}", "annuaire, namespace: default}")
+            ),
+            "app.yaml:9:12: metadata.name: the app annuaire is in",
+        ),
         ("hello: world\n".into(), "app.yaml:1:1: not a Kubernetes object"),
         (
             format!(

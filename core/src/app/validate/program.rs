@@ -264,12 +264,19 @@ pub fn attach_volumes(spec: &StartupAppSpec, processes: &mut [ValidProcess], fau
 
 fn valid_volume(field: &str, volume: &Volume, faults: &mut Faults) -> Option<ValidVolume> {
     let mount_path = volume.mount_path.trim_end_matches('/');
-    if !mount_path.starts_with('/') || mount_path == "/tmp" || mount_path.split('/').any(|part| part == "..") {
-        let message = format!("{:?} is not an absolute path other than / and /tmp", volume.mount_path);
+    let wrong = match mount_path {
+        "/tmp" => Some("is there already, in every process"),
+        "" => Some("would hide the image"),
+        path if !path.starts_with('/') => Some("is not an absolute path"),
+        path if path.split('/').any(|part| part == "..") => Some("must not hold .."),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        let message = format!("{} {wrong}", volume.mount_path);
         faults.push(invalid(
             format!("{field}.mountPath"),
             message,
-            "mount it elsewhere; /tmp is there already",
+            "mount it elsewhere, such as at /data",
         ));
     }
     if volume.name == "tmp" {

@@ -57,10 +57,8 @@ fn one_cron(
         }
     };
     let schedule = Schedule::parse(&cron.schedule, &zone).map_err(|why| {
-        faults.push(
-            Fault::stalled(Reason::InvalidSchedule, why, "write five fields, as in `30 4 * * *`")
-                .at(format!("{field}.schedule")),
-        );
+        faults
+            .push(Fault::stalled(Reason::InvalidSchedule, why.to_string(), why.fix()).at(format!("{field}.schedule")));
     });
     let process = named_or_main(processes, cron.process.as_deref());
     if process.is_none()
