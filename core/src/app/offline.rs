@@ -60,29 +60,54 @@ pub fn offline(
         cron_jobs,
         ingress,
     } = render::render(&valid, platform, &marks);
-    let mut objects = Vec::new();
-    add(&mut objects, [&service_account]);
-    add(&mut objects, &services);
-    add(&mut objects, &disruption_budgets);
+    let mut objects = Objects::default();
+    objects.add([&service_account]);
+    objects.add(&services);
+    objects.add(&disruption_budgets);
     let release = valid.release.as_ref().map(|release| {
         let mut job = render::release_job(&valid, platform, release, FIRST_ATTEMPT);
         // The operator makes it suspended, to record it before it runs. Nobody would resume this one.
         if let Some(spec) = &mut job.spec {
             spec.suspend = None;
         }
-        add(&mut objects, [&job]);
-        (objects.len() - 1, release.key.clone())
+        objects.add([&job]);
+        (objects.written.len().saturating_sub(1), release.key.clone())
     });
-    add(&mut objects, &deployments);
-    add(&mut objects, &cron_jobs);
-    add(&mut objects, &ingress);
+    objects.add(&deployments);
+    objects.add(&cron_jobs);
+    objects.add(&ingress);
     let url = valid
         .exposure
         .and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));
-    Ok(Rendered { objects, release, url })
+    let Objects { written, faults } = objects;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(Rendered {
+        objects: written,
+        release,
+        url,
+    })
 }
 
-/// An object of our own making is always JSON: none is lost here.
-fn add<'a, T: Serialize + 'a>(objects: &mut Vec<Value>, more: impl IntoIterator<Item = &'a T>) {
-    objects.extend(more.into_iter().filter_map(|object| serde_json::to_value(object).ok()));
+/// The objects as JSON; or why one cannot be written so, which no object of our own making does.
+#[derive(Default)]
+struct Objects {
+    written: Vec<Value>,
+    faults: Vec<Fault<Reason>>,
+}
+
+impl Objects {
+    fn add<'a, T: Serialize + 'a>(&mut self, more: impl IntoIterator<Item = &'a T>) {
+        for object in more {
+            match serde_json::to_value(object) {
+                Ok(object) => self.written.push(object),
+                Err(error) => self.faults.push(Fault::stalled(
+                    Reason::InternalError,
+                    format!("an object cannot be written: {error}"),
+                    "",
+                )),
+            }
+        }
+    }
 }
