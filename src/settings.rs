@@ -11,14 +11,9 @@ use clap::{Args, ValueEnum};
 /// The settings of `tremplin controller`.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// The platform file, or the name of a bundled profile
-    #[arg(
-        long,
-        env = "TREMPLIN_PLATFORM",
-        default_value = "generic",
-        value_name = "FILE|PROFILE"
-    )]
-    pub platform: String,
+    /// What the platform team decides.
+    #[command(flatten)]
+    pub platform: PlatformChoice,
 
     /// How often the platform file is looked at for changes
     #[arg(long, env = "TREMPLIN_PLATFORM_POLL", default_value = "10s", value_name = "TIME", value_parser = duration)]
@@ -80,7 +75,7 @@ pub struct Settings {
     pub roll_interval: Duration,
 
     /// After how long a watch is opened anew; whole seconds
-    #[arg(long, env = "TREMPLIN_WATCH_TIMEOUT", default_value = "290s", value_name = "TIME", value_parser = duration)]
+    #[arg(long, env = "TREMPLIN_WATCH_TIMEOUT", default_value = "290s", value_name = "TIME", value_parser = whole_seconds)]
     pub watch_timeout: Duration,
 
     /// The form of the log
@@ -90,6 +85,19 @@ pub struct Settings {
     /// What is logged: a level, or directives such as `info,tremplin::cluster=debug`
     #[arg(long, env = "TREMPLIN_LOG", default_value = "info", value_name = "LEVEL|DIRECTIVES")]
     pub log: String,
+}
+
+/// Where the platform team's decisions are: the same flag and variable for the operator and the command line.
+#[derive(Args, Clone, Debug)]
+pub struct PlatformChoice {
+    /// The platform file, or the name of a bundled profile: generic, cpin-pax, cpin-mi
+    #[arg(
+        long,
+        env = "TREMPLIN_PLATFORM",
+        default_value = "generic",
+        value_name = "FILE|PROFILE"
+    )]
+    pub platform: String,
 }
 
 /// The form of a line of the log.
@@ -114,12 +122,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => {
-            return Err(format!(
-                "`{text}` is no length of time: write a number and ms, s, m or h, such as 30s"
-            ));
-        }
+        _ => 0,
     };
+    if number.is_empty() || factor == 0 {
+        return Err(format!(
+            "`{text}` is no length of time: write a number and ms, s, m or h, such as 30s"
+        ));
+    }
     let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     match milliseconds {
         Some(0) => Err("it must be longer than nothing".to_owned()),
@@ -128,13 +137,20 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Where a smaller unit would be cut off.
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.subsec_nanos() != 0 {
+        return Err(format!("`{text}` is not a number of whole seconds: write 1s or more"));
+    }
+    Ok(duration)
+}
+
 /// The API keeps a lease's duration in whole seconds; it is renewed after a third of it, so three are the least.
 fn lease_duration(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
-    if duration.subsec_millis() != 0 || duration.as_secs() < 3 {
-        return Err(format!(
-            "`{text}` is no duration of a lease: whole seconds, at least 3s"
-        ));
+    let duration = whole_seconds(text)?;
+    if duration.as_secs() < 3 {
+        return Err(format!("`{text}` is too short for a lease: at least 3s"));
     }
     Ok(duration)
 }
@@ -153,7 +169,7 @@ mod tests {
     #[test]
     fn without_flags_every_setting_has_a_careful_default() {
         let settings = Program::try_parse_from(["tremplin"]).unwrap().settings;
-        assert_eq!(settings.platform, "generic");
+        assert_eq!(settings.platform.platform, "generic");
         assert_eq!(settings.lease, Duration::from_secs(15));
         assert_eq!(settings.backoff_cap, Duration::from_mins(5));
     }
@@ -165,6 +181,9 @@ mod tests {
         for nonsense in ["", "5", "s", "-1s", "1.5s", "0s", "9999999h", "99999999999999999999s"] {
             assert!(duration(nonsense).is_err(), "{nonsense}");
         }
+        assert!(duration("s").unwrap_err().contains("is no length of time"));
+        assert!(whole_seconds("1500ms").unwrap_err().contains("whole seconds"));
+        assert_eq!(whole_seconds("2000ms"), Ok(Duration::from_secs(2)));
     }
 
     #[test]

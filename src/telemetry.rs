@@ -21,10 +21,10 @@ pub struct LogLevel(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + 
 #[derive(Debug, thiserror::Error)]
 pub enum LogLevelError {
     /// The directives do not parse.
-    #[error("no level and no directives: {0}")]
-    Directives(#[from] ParseError),
+    #[error("{0:?} is no level and no directives, such as info or info,tremplin::cluster=debug: {1}")]
+    Directives(String, ParseError),
     /// The subscriber is gone.
-    #[error("failed to change the filter: {0}")]
+    #[error("failed to change the filter")]
     Gone(#[from] reload::Error),
 }
 
@@ -43,8 +43,9 @@ impl LogLevel {
     }
 }
 
-fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET},{directives}"))
+fn filter(directives: &str) -> Result<EnvFilter, LogLevelError> {
+    let parsed = EnvFilter::builder().parse(format!("{QUIET},{directives}"));
+    parsed.map_err(|error| LogLevelError::Directives(directives.to_owned(), error))
 }
 
 /// Starts logging to standard error.
@@ -83,6 +84,7 @@ mod tests {
     fn directives_are_checked_before_anything_changes() {
         assert!(filter("debug").is_ok());
         assert!(filter("info,tremplin::cluster=trace").is_ok());
-        assert!(filter("tremplin=loud").is_err());
+        let error = anyhow::Error::from(filter("tremplin=loud").unwrap_err());
+        assert_eq!(format!("{error:#}").matches("error parsing").count(), 1, "{error:#}");
     }
 }

@@ -1,10 +1,11 @@
 //! The cluster, as the person at the keyboard may see and change it: with their own rights, one request at a time. The
 //! only file of the command line that names a client.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -12,7 +13,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Service, Serv
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
@@ -74,20 +75,38 @@ impl ClusterChoice {
             context: self.context.clone(),
             ..KubeConfigOptions::default()
         };
-        let mut config = match (&self.kubeconfig, &self.context) {
-            (Some(file), _) => {
-                let kubeconfig =
-                    Kubeconfig::read_from(file).with_context(|| format!("failed to read {}", file.display()))?;
-                Config::from_custom_kubeconfig(kubeconfig, &options).await?
+        let configured = match (&self.kubeconfig, &self.context) {
+            (Some(file), _) => match Kubeconfig::read_from(file) {
+                Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
+                Err(error) => Err(error),
             }
-            (None, Some(_)) => Config::from_kubeconfig(&options).await?,
-            (None, None) => Config::infer().await?,
+            .map_err(|error| unreadable(&error)),
+            (None, Some(_)) => Config::from_kubeconfig(&options)
+                .await
+                .map_err(|error| unreadable(&error)),
+            (None, None) => Config::infer().await.map_err(|error| unconfigured(&error)),
         };
+        let mut config = configured.map_err(|why| anyhow!("{why}: set KUBECONFIG, or give --kubeconfig"))?;
         config.connect_timeout = Some(PATIENCE);
         config.read_timeout = Some(PATIENCE);
         Ok(Cluster {
             client: Client::try_from(config)?,
         })
+    }
+}
+
+/// Why no cluster is configured, in one sentence: the library's says the same thing several times.
+pub fn unconfigured(error: &InferConfigError) -> String {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.map_or_else(|| error.to_string(), unreadable)
+}
+
+fn unreadable(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, path) if error.kind() == ErrorKind::NotFound => {
+            format!("there is no kubeconfig at {}", path.display())
+        }
+        error => error.to_string(),
     }
 }
 

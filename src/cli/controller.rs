@@ -47,8 +47,8 @@ pub enum ControllerError {
     #[error("--log")]
     Log(#[from] LogLevelError),
     /// No cluster is configured.
-    #[error("no cluster is configured")]
-    Config(#[from] kube::config::InferConfigError),
+    #[error("no cluster is configured: {0}, and this is no pod with a service account")]
+    Config(String),
     /// The client.
     #[error("failed to set up the client")]
     Client(#[from] kube::Error),
@@ -98,7 +98,9 @@ impl Arguments {
         let listener = TcpListener::bind(self.settings.admin_address)
             .await
             .map_err(|error| ControllerError::Io("--admin-address", error))?;
-        let config = Config::infer().await?;
+        let config = Config::infer()
+            .await
+            .map_err(|error| ControllerError::Config(super::cluster::unconfigured(&error)))?;
         let client = ClientBuilder::try_from(config)?.build();
         operate(client, self.settings, Endpoint { listener, log_level }, stopped).await
     }
@@ -115,7 +117,7 @@ pub async fn operate(
     endpoint: Endpoint,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), ControllerError> {
-    let source = Source::of(&settings.platform);
+    let source = Source::of(&settings.platform.platform);
     let (platform, text) = source.load()?;
     let metrics = Arc::new(Metrics::default());
     let (platform_changes, platform) = watch::channel(Arc::new(platform));
@@ -125,7 +127,7 @@ pub async fn operate(
     let admin = admin(&metrics, &apps, is_ready, log_level);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        platform = settings.platform,
+        platform = settings.platform.platform,
         "started"
     );
 

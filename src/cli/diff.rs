@@ -38,21 +38,19 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     let platform = arguments.platform.load()?;
-    let input = input::read(&arguments.files, io)?;
-    let (apps, faults) = input.apps();
-    for fault in input.faults.iter().chain(&faults) {
-        writeln!(io.errors, "{fault}")?;
-    }
-    let mut exit = if faults.is_empty() && input.faults.is_empty() {
-        Exit::Fine
-    } else {
-        Exit::Failed
-    };
-    if apps.is_empty() && exit == Exit::Fine {
-        anyhow::bail!("there is no StartupApp among the manifests");
-    }
+    let mut input = input::read(&arguments.files, io)?;
     block_on(async {
         let cluster = arguments.cluster.connect().await?;
+        input.fill(cluster.default_namespace());
+        let (apps, faults) = input.apps();
+        let mut exit = Exit::Fine;
+        for fault in input.faults.iter().chain(&faults) {
+            writeln!(io.errors, "{fault}")?;
+            exit = Exit::Failed;
+        }
+        if apps.is_empty() && exit == Exit::Fine {
+            anyhow::bail!("there is no StartupApp among the manifests");
+        }
         for (manifest, app) in apps {
             let of_app = Diff {
                 cluster: &cluster,

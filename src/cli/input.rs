@@ -117,6 +117,9 @@ impl Manifest {
     }
 }
 
+/// Where an object without a namespace goes, when nobody says otherwise.
+const DEFAULT_NAMESPACE: &str = "default";
+
 /// Everything that was read.
 #[derive(Debug, Default)]
 pub struct Input {
@@ -227,21 +230,29 @@ impl Input {
         }
     }
 
-    /// Gives every object without a namespace this one, as `kubectl -n` does.
+    /// Refuses objects of other namespaces, and gives this one to those that name none, as `kubectl -n` does.
     fn assume(&mut self, namespace: &str) -> anyhow::Result<()> {
-        for manifest in &mut self.manifests {
+        for manifest in &self.manifests {
             let written = manifest.text("/metadata/namespace").to_owned();
             if !written.is_empty() && written != namespace {
                 let fault = manifest.fault("metadata.namespace", format!("is {written}, but -n says {namespace}"));
                 bail!("{fault}");
             }
-            if manifest.text("/kind") != "Namespace"
+        }
+        self.fill(namespace);
+        Ok(())
+    }
+
+    /// Gives this namespace to the objects that name none.
+    pub fn fill(&mut self, namespace: &str) {
+        for manifest in &mut self.manifests {
+            if manifest.text("/metadata/namespace").is_empty()
+                && manifest.text("/kind") != "Namespace"
                 && let Some(Value::Object(metadata)) = manifest.value.pointer_mut("/metadata")
             {
                 metadata.insert("namespace".into(), namespace.into());
             }
         }
-        Ok(())
     }
 
     /// The apps, and what is wrong with those that cannot be read.
@@ -254,7 +265,8 @@ impl Input {
                 Ok(app) => apps.push((manifest, app)),
                 Err(found) => faults.extend(found),
             }
-            let identity = (manifest.text("/metadata/namespace"), manifest.text("/metadata/name"));
+            let namespace = Some(manifest.text("/metadata/namespace")).filter(|name| !name.is_empty());
+            let identity = (namespace.unwrap_or(DEFAULT_NAMESPACE), manifest.text("/metadata/name"));
             if let Some(first) = seen.insert(identity, manifest) {
                 let place = format!("{}:{}", first.file, first.locate("metadata.name"));
                 faults.push(manifest.fault("metadata.name", format!("the app {} is in {place} already", identity.1)));
@@ -272,7 +284,7 @@ impl Input {
             .map(|manifest| manifest.text("/metadata/namespace"))
             .collect();
         let context = |name: &str| {
-            let real = if name.is_empty() { "default" } else { name };
+            let real = if name.is_empty() { DEFAULT_NAMESPACE } else { name };
             let mut all = self.labels_of(real);
             all.extend(labels(&files.namespace_labels));
             // The API server sets this one on every namespace.

@@ -121,6 +121,12 @@ fn command_for(program: Option<&OsString>) -> clap::Command {
     command()
 }
 
+/// A number and what it counts.
+fn counted(number: usize, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}
+
 fn refuse(wrong: &clap::Error, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     // Help and version are asked for: they are no errors.
     if wrong.use_stderr() {

@@ -8,6 +8,7 @@ use tremplin_core::platform::{LabelKey, Platform, is_label_value};
 
 use super::input::valid_namespace;
 use crate::platform_file::Source;
+pub use crate::settings::PlatformChoice;
 
 /// The manifests to read.
 #[derive(Args, Debug)]
@@ -25,23 +26,17 @@ pub struct Files {
     pub namespace_labels: Vec<(String, String)>,
 }
 
-/// What the platform team decides.
-#[derive(Args, Debug)]
-pub struct PlatformChoice {
-    /// The platform file, or the name of a bundled profile: generic, cpin-pax, cpin-mi
-    #[arg(
-        long,
-        env = "TREMPLIN_PLATFORM",
-        default_value = "generic",
-        value_name = "FILE|PROFILE"
-    )]
-    pub platform: String,
-}
-
 impl PlatformChoice {
     /// Reads the platform file or profile.
     pub fn load(&self) -> anyhow::Result<Platform> {
         Ok(Source::of(&self.platform).load()?.0)
+    }
+}
+
+impl Files {
+    /// Whether one of the sources is a folder, which may well be empty.
+    pub fn has_folder(&self) -> bool {
+        self.sources.iter().any(|source| source.is_dir())
     }
 }
 

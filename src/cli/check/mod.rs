@@ -9,6 +9,7 @@ use std::rc::Rc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tremplin_core::app::offline;
+use tremplin_core::json::items;
 use tremplin_core::platform::{Platform, Rule};
 use tremplin_core::policy::{self, Severity};
 use tremplin_core::yaml::Location;
@@ -172,16 +173,16 @@ fn findings(input: &Input, files: &Files, platform: &Platform) -> Vec<Finding> {
         let Some((manifest, as_written)) = sources.get(breach.index) else {
             continue;
         };
-        let at = if *as_written {
-            breach.field.as_str()
-        } else {
-            "metadata.name"
+        let at = match breach.rule {
+            _ if *as_written => breach.field.clone(),
+            Rule::Hosts => host_field(manifest, objects.get(breach.index), &breach.field),
+            _ => "metadata.name".to_owned(),
         };
         found.push(Finding {
             rule: Problem::Breach(breach.rule),
             severity: breach.severity,
             file: manifest.file.clone(),
-            location: manifest.locate(at),
+            location: manifest.locate(&at),
             object: format!("{}/{}", breach.kind, breach.name),
             fix: breach.fix().to_owned(),
             field: breach.field,
@@ -192,6 +193,14 @@ fn findings(input: &Input, files: &Files, platform: &Platform) -> Vec<Finding> {
         (&a.file, a.location, a.rule, &a.object, &a.field).cmp(&(&b.file, b.location, b.rule, &b.object, &b.field))
     });
     found
+}
+
+/// The field of the app that a rendered object's host comes from.
+fn host_field(app: &Manifest, rendered: Option<&Value>, field: &str) -> String {
+    let pointer = format!("/{}", field.replace('[', ".").replace(']', "").replace('.', "/"));
+    let host = rendered.and_then(|object| object.pointer(&pointer));
+    let index = items(&app.value, "/spec/hosts").position(|written| Some(written) == host);
+    index.map_or_else(|| "spec.hosts".to_owned(), |index| format!("spec.hosts[{index}]"))
 }
 
 /// Files for kustomize itself are never sent to a cluster.

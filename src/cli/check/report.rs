@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tremplin_core::policy::Severity;
 
 use super::{Finding, Problem};
-use crate::cli::Io;
+use crate::cli::{Io, counted};
 
 /// For people: the place first, as editors and terminals take it.
 pub fn table(findings: &[Finding], io: &mut Io<'_>) -> anyhow::Result<()> {
@@ -41,9 +41,9 @@ pub fn table(findings: &[Finding], io: &mut Io<'_>) -> anyhow::Result<()> {
     let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
     writeln!(
         io.errors,
-        "{} errors, {} warnings",
-        count(Severity::Error),
-        count(Severity::Warning)
+        "{}, {}",
+        counted(count(Severity::Error), "error"),
+        counted(count(Severity::Warning), "warning")
     )?;
     Ok(())
 }

@@ -87,7 +87,7 @@ fn warnings_alone_end_with_0_unless_asked() {
     ];
     assert_eq!(tremplin(&arguments, "").exit, Exit::Fine);
     let ran = tremplin(&[&arguments[..], &["--fail-on", "warning"]].concat(), "");
-    assert_eq!((ran.exit, ran.errors.as_str()), (Exit::Found, "0 errors, 1 warnings\n"));
+    assert_eq!((ran.exit, ran.errors.as_str()), (Exit::Found, "0 errors, 1 warning\n"));
 }
 
 #[test]
@@ -107,6 +107,17 @@ fn what_cannot_be_read_or_would_be_refused_is_a_finding_too() {
     assert_eq!(ran.exit, Exit::Found);
     let (ran, _folder) = check("json", "a: [\n");
     assert_eq!(ran.exit, Exit::Found);
+}
+
+#[test]
+fn a_host_is_found_where_it_is_written() {
+    let (ran, _folder) = check("table", &format!("{APP}  hosts: [annuaire.fr, annuaire.example.org]\n"));
+    assert!(
+        ran.output.contains("a b.yaml:6:24: error [hosts] Ingress/annuaire"),
+        "{}",
+        ran.output
+    );
+    assert_eq!(ran.errors, "1 error, 0 warnings\n");
 }
 
 #[test]

@@ -9,11 +9,18 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tremplin_core::json::text;
 
-use crate::cli::Io;
 use crate::cli::input::to_yaml;
+use crate::cli::{Io, counted};
 
 /// The first line of every file of ours, by which a later run knows it again.
 const OURS: &str = "# Rendered by `tremplin render`: do not edit, the next run writes it anew.\n";
+
+/// Whether an earlier run wrote the file. Git and editors may have changed the ends of its lines, or put a mark before.
+fn is_ours(text: &str) -> bool {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines().next() == Some(OURS.trim_end())
+}
+
 const KUSTOMIZATION: &str = "kustomization.yaml";
 
 /// Writes the objects, and removes what an earlier run left and is not rendered any more. When a file of somebody else
@@ -22,7 +29,7 @@ pub fn write(folder: &Path, objects: &[Value], io: &mut Io<'_>) -> anyhow::Resul
     let wanted = files(objects)?;
     fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     let there = in_folder(folder)?;
-    let foreign = |name: &&String| there.get(*name).is_some_and(|text| !text.starts_with(OURS));
+    let foreign = |name: &&String| there.get(*name).is_some_and(|text| !is_ours(text));
     if let Some(name) = wanted.keys().find(foreign) {
         let path = folder.join(name);
         bail!(
@@ -38,7 +45,7 @@ pub fn write(folder: &Path, objects: &[Value], io: &mut Io<'_>) -> anyhow::Resul
     }
     let stale = there
         .iter()
-        .filter(|(name, text)| !wanted.contains_key(*name) && text.starts_with(OURS));
+        .filter(|(name, text)| !wanted.contains_key(*name) && is_ours(text));
     let mut removed = 0;
     for (name, _) in stale {
         fs::remove_file(folder.join(name))
@@ -48,8 +55,9 @@ pub fn write(folder: &Path, objects: &[Value], io: &mut Io<'_>) -> anyhow::Resul
     let same = wanted.len() - written;
     writeln!(
         io.errors,
-        "{}: {written} files written, {same} unchanged, {removed} removed",
-        folder.display()
+        "{}: {} written, {same} unchanged, {removed} removed",
+        folder.display(),
+        counted(written, "file")
     )?;
     Ok(())
 }
@@ -77,6 +85,10 @@ fn files(objects: &[Value]) -> anyhow::Result<BTreeMap<String, String>> {
         }
         resources.push(file);
     }
+    // Kustomize refuses one without resources.
+    if resources.is_empty() {
+        return Ok(files);
+    }
     let kustomization =
         json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources});
     files.insert(KUSTOMIZATION.to_owned(), format!("{OURS}{}", to_yaml(&kustomization)?));
@@ -102,8 +114,12 @@ fn in_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 /// Writes beside and renames, so that a file is never half there.
 fn replace(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
-    fs::write(&beside, text)?;
-    fs::rename(&beside, folder.join(name))
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, folder.join(name)));
+    if written.is_err() {
+        // What remains of it would be in nobody's way, but is nobody's file.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 #[cfg(test)]

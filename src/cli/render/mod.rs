@@ -71,7 +71,9 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Failed);
     }
-    if apps.is_empty() {
+    // From a folder whose last app was removed, what was rendered of it goes as well.
+    let may_be_empty = arguments.output_dir.is_some() && arguments.files.has_folder();
+    if apps.is_empty() && !may_be_empty {
         anyhow::bail!("there is no StartupApp among the manifests");
     }
     let objects: Vec<Value> = apps.into_iter().flat_map(|app| finish(app, arguments.target)).collect();

@@ -23,7 +23,7 @@ fn a_folder_keeps_foreign_files_and_loses_stale_ones_of_ours() {
     );
     let ran = tremplin(&["render", "-f", "-", "--output-dir", &out], APP);
     assert!(
-        ran.errors.contains(": 1 files written, 5 unchanged, 1 removed"),
+        ran.errors.contains(": 1 file written, 5 unchanged, 1 removed"),
         "{}",
         ran.errors
     );
@@ -63,4 +63,61 @@ fn a_foreign_file_in_the_way_stops_everything() {
         ran.errors
     );
     assert_eq!(folder.names("out"), ["kustomization.yaml"]);
+}
+
+fn render(folder: &Folder) -> crate::cli::tests::Ran {
+    tremplin(
+        &["render", "-f", &folder.path("in"), "--output-dir", &folder.path("out")],
+        "",
+    )
+}
+
+#[test]
+fn a_file_of_ours_is_known_whatever_git_made_of_its_lines() {
+    let folder = Folder::new(&[("in/app.yaml", APP)]);
+    render(&folder);
+    let name = "out/service-annuaire-web.yaml";
+    let text = fs::read_to_string(folder.path(name)).unwrap();
+    for changed in [text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
+        folder.write(name, &changed);
+        let ran = render(&folder);
+        assert_eq!(ran.exit, Exit::Fine, "{}", ran.errors);
+        assert_eq!(fs::read_to_string(folder.path(name)).unwrap(), text);
+    }
+}
+
+#[test]
+fn the_files_of_the_last_app_go_with_it() {
+    let folder = Folder::new(&[("in/app.yaml", APP), ("out/README.md", "mine\n")]);
+    render(&folder);
+    fs::remove_file(folder.path("in/app.yaml")).unwrap();
+    let ran = render(&folder);
+    assert_eq!(
+        (ran.exit, folder.names("out")),
+        (Exit::Fine, vec!["README.md".to_owned()])
+    );
+    // From a file that holds no app, nothing is concluded.
+    folder.write("other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n");
+    let ran = tremplin(
+        &[
+            "render",
+            "-f",
+            &folder.path("other.yaml"),
+            "--output-dir",
+            &folder.path("out"),
+        ],
+        "",
+    );
+    assert_eq!(ran.exit, Exit::Failed);
+}
+
+#[test]
+fn what_cannot_be_put_in_its_place_leaves_nothing_behind() {
+    let folder = Folder::new(&[("in/app.yaml", APP), ("out/deployment-annuaire-web.yaml/x", "")]);
+    assert_eq!(render(&folder).exit, Exit::Failed);
+    assert!(
+        folder.names("out").iter().all(|name| !name.ends_with(".new")),
+        "{:?}",
+        folder.names("out")
+    );
 }
