@@ -415,11 +415,15 @@ mod tests {
 
     #[test]
     fn aliases_that_unfold_without_end_are_refused_in_plain_words() {
-        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..9 {
-            let items = vec![format!("*a{}", level - 1); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{items}]\n");
-        }
+        let lines: Vec<String> = (1..9)
+            .map(|level| {
+                format!(
+                    "a{level}: &a{level} [{}]\n",
+                    vec![format!("*a{}", level - 1); 10].join(", ")
+                )
+            })
+            .collect();
+        let text = format!("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{}", lines.concat());
         let (_, _, message) = fault(&text);
         assert!(message.starts_with("too large for a manifest"), "{message}");
     }

@@ -21,6 +21,7 @@ pub struct Breach {
 
 /// Checks a manifest of a kind of ours. Its `status` is not looked at: it is the operator's.
 pub fn breaches(kind: &str, manifest: &Value) -> Vec<Breach> {
+    const NAME: &str = "write the name there, as in metadata: {name: my-app}";
     let mut found = Vec::new();
     let definition = crd::all()
         .into_iter()
@@ -30,7 +31,6 @@ pub fn breaches(kind: &str, manifest: &Value) -> Vec<Breach> {
     if let Some(schema) = schema {
         check("", &schema, manifest, &mut found);
     }
-    const NAME: &str = "write the name there, as in metadata: {name: my-app}";
     match manifest.get("metadata") {
         Some(Value::Object(metadata)) => unknown("metadata", metadata, &METADATA, &mut found),
         Some(Value::Null) => tell("metadata", format!("has no value: {NAME}"), &mut found),

@@ -116,7 +116,7 @@ fn what_cannot_be_put_in_its_place_leaves_nothing_behind() {
     let folder = Folder::new(&[("in/app.yaml", APP), ("out/deployment-annuaire-web.yaml/x", "")]);
     assert_eq!(render(&folder).exit, Exit::Failed);
     assert!(
-        folder.names("out").iter().all(|name| !name.ends_with(".new")),
+        folder.names("out").iter().all(|name| !name.starts_with('.')),
         "{:?}",
         folder.names("out")
     );
