@@ -162,6 +162,14 @@ async fn diff_is_empty_when_the_cluster_is_as_rendered_and_tells_what_is_not() {
         "{}",
         different.output
     );
+    let for_programs = place.run(&["diff", "-f", "-", "-o", "json"], &changed).await;
+    let listed: Value = serde_json::from_str(&for_programs.output).unwrap();
+    let cron = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|found| found["object"] == "CronJob/annuaire-purge");
+    assert_eq!((for_programs.code, &cron.unwrap()["rendered"]), (Some(1), &Value::Null));
     assert!(
         !different.output.contains("Service/annuaire-web"),
         "{}",
@@ -345,6 +353,8 @@ async fn why_tells_the_reason_and_the_next_step() {
     place
         .status_of_app(json!({"observedGeneration": 1, "conditions": [ready]}))
         .await;
+    let for_programs = place.run(&["why", "annuaire", "-o", "yaml"], "").await;
+    assert_eq!(documents(&for_programs.output)[0]["reason"], "HostTaken");
     let ran = place.run(&["why", "sapp/annuaire"], "").await;
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
     assert!(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde::Serialize;
 use serde_json::{Value, json};
 use similar::TextDiff;
 use tremplin_core::api::{GROUP, StartupApp, VERSION};
@@ -16,7 +17,7 @@ use tremplin_core::platform::Platform;
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
 use super::input::{self, Input, Manifest, to_yaml};
-use super::options::{Files, PlatformChoice, labels as given};
+use super::options::{Files, Form, Output, PlatformChoice, labels as given};
 use super::{Exit, Io};
 use crate::cluster::{ChildKind, PRUNED};
 
@@ -34,6 +35,21 @@ pub struct Arguments {
 
     #[command(flatten)]
     cluster: ClusterChoice,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A difference, for programs.
+#[derive(Serialize)]
+struct Difference {
+    /// `Kind/name`.
+    object: String,
+    namespace: String,
+    /// As it is; `null` when it would be added.
+    live: Value,
+    /// As it would be; `null` when it would be removed.
+    rendered: Value,
 }
 
 pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
@@ -51,14 +67,19 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         if apps.is_empty() && exit == Exit::Fine {
             anyhow::bail!("there is no StartupApp among the manifests");
         }
+        let mut diff = Diff {
+            cluster: &cluster,
+            platform: &platform,
+            files: &arguments.files,
+            input: &input,
+            differences: Vec::new(),
+        };
         for (manifest, app) in apps {
-            let of_app = Diff {
-                cluster: &cluster,
-                platform: &platform,
-                files: &arguments.files,
-                input: &input,
-            };
-            exit = worse(exit, of_app.show(manifest, app, io).await?);
+            exit = worse(exit, diff.of_app(manifest, app, io).await?);
+        }
+        match arguments.output.form {
+            Form::Table => diff.differences.iter().try_for_each(|found| found.unified(io))?,
+            _ => arguments.output.print(&diff.differences, io)?,
         }
         Ok(exit)
     })
@@ -74,10 +95,11 @@ struct Diff<'a> {
     platform: &'a Platform,
     files: &'a Files,
     input: &'a Input,
+    differences: Vec<Difference>,
 }
 
 impl Diff<'_> {
-    async fn show(&self, manifest: &Manifest, mut app: StartupApp, io: &mut Io<'_>) -> anyhow::Result<Exit> {
+    async fn of_app(&mut self, manifest: &Manifest, mut app: StartupApp, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         let namespace = app
             .metadata
             .namespace
@@ -102,7 +124,7 @@ impl Diff<'_> {
             exit = worse(exit, self.compare(object, &app, io).await?);
         }
         if live_app.is_some() {
-            exit = worse(exit, self.gone(&wanted, &namespace, &app, io).await?);
+            exit = worse(exit, self.gone(&wanted, &namespace, &app).await?);
         }
         Ok(exit)
     }
@@ -142,7 +164,7 @@ impl Diff<'_> {
         Ok(objects)
     }
 
-    async fn compare(&self, wanted: &Value, app: &OwnerReference, io: &mut Io<'_>) -> anyhow::Result<Exit> {
+    async fn compare(&mut self, wanted: &Value, app: &OwnerReference, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         let (kind, name) = (text(wanted, "/kind"), text(wanted, "/metadata/name"));
         let title = format!("{kind}/{name}");
         let live = self
@@ -163,12 +185,12 @@ impl Diff<'_> {
                     io.errors,
                     "note: {title} is being deleted: the operator makes it anew when it is gone"
                 )?;
-                return show(&title, None, Some(wanted), io);
+                return Ok(self.note(None, Some(wanted)));
             }
             Some(Standing::Ours) | None => {}
         }
         match self.cluster.dry_run_apply(&with_generated(wanted, live.as_ref())).await {
-            Ok(merged) => show(&title, live.as_ref(), Some(&merged), io),
+            Ok(merged) => Ok(self.note(live.as_ref(), Some(&merged))),
             Err(refused) => {
                 writeln!(io.errors, "{title}: {refused:#}")?;
                 Ok(Exit::Failed)
@@ -177,13 +199,7 @@ impl Diff<'_> {
     }
 
     /// Children of this app that are not rendered any more, and would be pruned.
-    async fn gone(
-        &self,
-        wanted: &[Value],
-        namespace: &str,
-        app: &OwnerReference,
-        io: &mut Io<'_>,
-    ) -> anyhow::Result<Exit> {
+    async fn gone(&mut self, wanted: &[Value], namespace: &str, app: &OwnerReference) -> anyhow::Result<Exit> {
         let kept: BTreeSet<_> = wanted
             .iter()
             .map(|object| (text(object, "/kind"), text(object, "/metadata/name")))
@@ -201,7 +217,7 @@ impl Diff<'_> {
                 let known = Known::from_value(&live)?;
                 let stays = known.deleting || kept.contains(&(kind, known.name.as_str()));
                 if known.is_controlled_by(app) && !stays {
-                    exit = worse(exit, show(&format!("{kind}/{}", known.name), Some(&live), None, io)?);
+                    exit = worse(exit, self.note(Some(&live), None));
                 }
             }
         }
@@ -265,26 +281,48 @@ const NOISE: [&str; 5] = [
     "creationTimestamp",
 ];
 
-fn show(title: &str, live: Option<&Value>, wanted: Option<&Value>, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-    let shown = |object: Option<&Value>| -> anyhow::Result<String> {
-        let Some(object) = object else { return Ok(String::new()) };
-        let mut object = object.clone();
-        if let Value::Object(fields) = &mut object {
-            fields.remove("status");
+impl Diff<'_> {
+    /// Keeps the difference, if it is one.
+    fn note(&mut self, live: Option<&Value>, wanted: Option<&Value>) -> Exit {
+        let object = wanted.or(live).unwrap_or(&Value::Null);
+        let difference = Difference {
+            object: format!("{}/{}", text(object, "/kind"), text(object, "/metadata/name")),
+            namespace: text(object, "/metadata/namespace").to_owned(),
+            live: without_noise(live),
+            rendered: without_noise(wanted),
+        };
+        if difference.live == difference.rendered {
+            return Exit::Fine;
         }
-        if let Some(Value::Object(metadata)) = object.pointer_mut("/metadata") {
-            for field in NOISE {
-                metadata.remove(field);
-            }
-        }
-        to_yaml(&object)
-    };
-    let (live, wanted) = (shown(live)?, shown(wanted)?);
-    if live == wanted {
-        return Ok(Exit::Fine);
+        self.differences.push(difference);
+        Exit::Found
     }
-    let difference = TextDiff::from_lines(&live, &wanted);
-    let (old, new) = (format!("live/{title}"), format!("rendered/{title}"));
-    write!(io.output, "{}", difference.unified_diff().header(&old, &new))?;
-    Ok(Exit::Found)
+}
+
+fn without_noise(object: Option<&Value>) -> Value {
+    let mut object = object.cloned().unwrap_or_default();
+    if let Value::Object(fields) = &mut object {
+        fields.remove("status");
+    }
+    if let Some(Value::Object(metadata)) = object.pointer_mut("/metadata") {
+        for field in NOISE {
+            metadata.remove(field);
+        }
+    }
+    object
+}
+
+impl Difference {
+    /// As `diff -u` writes it.
+    fn unified(&self, io: &mut Io<'_>) -> anyhow::Result<()> {
+        let shown = |object: &Value| match object {
+            Value::Null => Ok(String::new()),
+            object => to_yaml(object),
+        };
+        let (live, rendered) = (shown(&self.live)?, shown(&self.rendered)?);
+        let (old, new) = (format!("live/{}", self.object), format!("rendered/{}", self.object));
+        let difference = TextDiff::from_lines(&live, &rendered);
+        write!(io.output, "{}", difference.unified_diff().header(&old, &new))?;
+        Ok(())
+    }
 }

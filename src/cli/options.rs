@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use tremplin_core::platform::{LabelKey, Platform, is_label_value};
 
-use super::input::valid_namespace;
+use super::Io;
+use super::input::{to_yaml, valid_namespace};
 use crate::platform_file::Source;
 pub use crate::settings::PlatformChoice;
 
@@ -24,6 +26,35 @@ pub struct Files {
     /// The namespace's labels, where no cluster is asked; a Namespace object among the manifests tells them too
     #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = label)]
     pub namespace_labels: Vec<(String, String)>,
+}
+
+/// The form of what is printed.
+#[derive(Args, Debug)]
+pub struct Output {
+    /// The form of the output
+    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table")]
+    pub form: Form,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For programs
+    Yaml,
+}
+
+impl Output {
+    /// Prints what a program reads.
+    pub fn print(&self, value: &impl Serialize, io: &mut Io<'_>) -> anyhow::Result<()> {
+        match self.form {
+            Form::Yaml => write!(io.output, "{}", to_yaml(value)?)?,
+            Form::Json | Form::Table => writeln!(io.output, "{}", serde_json::to_string_pretty(value)?)?,
+        }
+        Ok(())
+    }
 }
 
 impl PlatformChoice {

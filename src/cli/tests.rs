@@ -161,6 +161,10 @@ fn every_reason_is_explained() {
         assert!(all.contains(reason.as_str()));
     }
     assert_eq!(tremplin(&["explain", "Tired"], "").exit, Exit::Failed);
+    let all: Value = serde_json::from_str(&tremplin(&["explain", "-o", "json"], "").output).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), tremplin_core::app::Reason::ALL.len());
+    let one = tremplin(&["explain", "HostTaken", "-o", "yaml"], "").output;
+    assert_eq!(objects(&one)[0]["reason"], "HostTaken");
 }
 
 #[test]

@@ -22,7 +22,8 @@ fn evidence(app: Value) -> Evidence {
 }
 
 fn tell(evidence: &Evidence) -> (String, Exit) {
-    evidence.tell(NOW.parse().unwrap())
+    let report = Report::new(evidence, Times(Some(NOW.parse().unwrap())));
+    (report.in_words(), report.exit())
 }
 
 #[test]
@@ -112,6 +113,20 @@ Evidence
   Event 10 min ago, 14 times: Pod annuaire-web-5d-x: BackOff: Back-off
 ";
     assert_eq!(text, expected);
+
+    let for_programs = serde_json::to_value(Report::new(&evidence, Times(None))).unwrap();
+    assert_eq!(for_programs["state"], "Stalled");
+    assert_eq!(for_programs["well"], false);
+    assert_eq!(
+        for_programs["since"], "2026-11-22T10:28:30Z",
+        "no age: it changes by itself"
+    );
+    assert_eq!(for_programs["conditions"][0]["type"], "Available");
+    assert_eq!(for_programs["evidence"][0]["about"], "Deployment annuaire-web");
+    assert_eq!(
+        for_programs["evidence"][3]["about"],
+        "Event 2026-11-22T10:29:59Z, 14 times"
+    );
 }
 
 #[test]
