@@ -207,6 +207,48 @@ async fn diff_knows_a_child_of_ours_whose_owner_was_edited_away() {
     );
 }
 
+/// A team may see its objects and not its namespace: the labels then come from the command line, which is told.
+#[tokio::test]
+async fn diff_goes_on_where_the_namespace_may_not_be_read() {
+    let place = place().await;
+    let rules = json!([
+        {"apiGroups": ["tremplin.dev"], "resources": ["startupapps"], "verbs": ["get"]},
+        {"apiGroups": ["", "apps", "batch", "networking.k8s.io", "policy"], "verbs": ["get", "list", "patch", "create"],
+         "resources": ["serviceaccounts", "services", "configmaps", "deployments", "cronjobs", "jobs", "ingresses", "poddisruptionbudgets"]},
+    ]);
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "team"}, "rules": rules});
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "team"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "team"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "marianne"}],
+    });
+    for object in [&role, &binding] {
+        place.apply(object, "platform-team").await;
+    }
+    let labels = "--namespace-labels=dso/project.slug=brigade";
+    let app = place.apply(&documents(APP)[0], "a-person").await;
+    let rendered = place.run(&["render", labels, "-f", "-"], APP).await;
+    place.apply_as_operator(&rendered.output, &app).await;
+
+    let kubeconfig = ControlPlane::shared()
+        .await
+        .unwrap()
+        .kubeconfig_as("marianne", &[])
+        .unwrap();
+    let theirs = Place { kubeconfig, ..place };
+    let same = theirs.run(&["diff", labels, "-f", "-"], APP).await;
+    assert_eq!((same.code, same.output.as_str()), (Some(0), ""), "{}", same.errors);
+    let note = format!(
+        "note: you may not read the namespace {}: its labels are those of",
+        theirs.namespace
+    );
+    assert!(same.errors.contains(&note), "{}", same.errors);
+    let other = theirs
+        .run(&["diff", labels, "-f", "-"], &APP.replace("8f2c1e0", "9a0b1c2"))
+        .await;
+    assert_eq!(other.code, Some(1), "{}", other.errors);
+}
+
 #[tokio::test]
 async fn restart_follows_the_rollout_to_its_end() {
     let place = place().await;
