@@ -15,6 +15,7 @@
 
 mod app;
 mod counter;
+mod kill;
 mod operator;
 mod policy;
 mod references;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let after = stage::trials![
         stage;
+        kill::a_release_runs_once_however_often_the_operator_is_killed,
         uninstall::apps_go_on_while_the_operator_stops_is_replaced_and_uninstalled,
     ];
     let after = libtest_mimic::run(&arguments, after);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::process::Command;
 use tremplin_e2e::Cluster;
@@ -16,11 +17,33 @@ use tremplin_e2e::tools::{Tool, Tools};
 
 /// Where the operator is at home.
 pub const NAMESPACE: &str = "tremplin-system";
+/// The lease that lets it write.
+pub const LEASE: &str = "tremplin";
 
 /// The program that runs beside the cluster, until it is stopped.
 pub struct Operator {
     process: Mutex<Option<Process>>,
-    log: PathBuf,
+    start: Start,
+}
+
+/// How the program is started.
+struct Start {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+    platform_file: PathBuf,
+    folder: PathBuf,
+}
+
+impl Start {
+    fn process(&self) -> Result<Process> {
+        let program = Program::new("operator", &self.binary)
+            .arg("controller")
+            .args(["--namespace", NAMESPACE, "--lease-name", LEASE])
+            .args(["--log", "info,tremplin=debug", "--admin-address", "127.0.0.1:0"])
+            .args(["--platform".to_owned(), self.platform_file.display().to_string()])
+            .env("KUBECONFIG", self.kubeconfig.display().to_string());
+        program.start(&self.folder, Lifetime::Attached)
+    }
 }
 
 impl Operator {
@@ -39,31 +62,35 @@ impl Operator {
             .control_plane()
             .context("a cluster that somebody else started")?;
         let kubeconfig = plane.kubeconfig_as_service_account(NAMESPACE, "tremplin").await?;
-        let program = Program::new("operator", binary)
-            .arg("controller")
-            .args([
-                "--namespace",
-                NAMESPACE,
-                "--lease-name",
-                "tremplin",
-                "--log",
-                "info,tremplin=debug",
-            ])
-            .args(["--admin-address", "127.0.0.1:0"])
-            .args(["--platform".to_owned(), platform_file.display().to_string()])
-            .env("KUBECONFIG", kubeconfig.display().to_string());
-        let process = program.start(cluster.folder(), Lifetime::Attached)?;
+        let start = Start {
+            binary,
+            kubeconfig,
+            platform_file: platform_file.to_owned(),
+            folder: cluster.folder().to_owned(),
+        };
         Ok(Self {
-            process: Mutex::new(Some(process)),
-            log: cluster.folder().join("operator.log"),
+            process: Mutex::new(Some(start.process()?)),
+            start,
         })
     }
 
     /// What it said of a namespace, the last lines.
     pub fn said_of(&self, namespace: &str) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = std::fs::read_to_string(self.start.folder.join("operator.log")).unwrap_or_default();
         let lines: Vec<_> = text.lines().filter(|line| line.contains(namespace)).collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Ends it now, wherever it is, and starts it anew. The new one does not wait for the lease of the old one to end.
+    pub async fn kill_and_start(&self, client: &Client) {
+        let killed = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let killed = killed.expect("the operator is there to be killed");
+        killed.check().expect("the operator ran until now");
+        killed.kill();
+        let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+        leases.delete(LEASE, &DeleteParams::default()).await.unwrap();
+        let anew = self.start.process().unwrap();
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(anew);
     }
 
     /// Asks it to end, and hands the ending process over.

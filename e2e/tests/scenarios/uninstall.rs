@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tremplin_e2e::image::{operator, operator_binary};
 
 use crate::app::App;
-use crate::operator::{Charts, NAMESPACE};
+use crate::operator::{Charts, LEASE, NAMESPACE};
 use crate::team::{DEADLINE, Team, app_resource};
 use crate::world::{World, image};
 
@@ -72,7 +72,7 @@ async fn stop_program(world: &World) {
     }
     let leases: Api<Lease> = Api::namespaced(world.client.clone(), NAMESPACE);
     let holder = leases
-        .get("tremplin")
+        .get(LEASE)
         .await
         .unwrap()
         .spec
