@@ -14,9 +14,10 @@ E2E_TESTS := $(call test_files,e2e/tests)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# The local cluster's own command line, built with the same features as the tests.
-BUILD_E2E := $(CARGO) build -q --workspace --locked --bin tremplin-e2e
+# The local cluster's own command line, built with the same features as the tests. Cargo is quiet about it only once
+# it was built: the first time takes minutes.
 E2E := $(TARGET)/debug/tremplin-e2e
+BUILD_E2E := $(CARGO) build $(if $(wildcard $(E2E)),-q) --workspace --locked --bin tremplin-e2e
 RUN_E2E := $(BUILD_E2E) && $(E2E)
 
 .PHONY: help
