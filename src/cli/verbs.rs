@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
+use tremplin_core::app::mask;
 use tremplin_core::json::{items, number, text};
 use tremplin_core::{labels, names};
 
@@ -318,10 +319,9 @@ async fn last_words(cluster: &Cluster, namespace: &str, job: &str) -> anyhow::Re
         .list("Pod", namespace, &format!("batch.kubernetes.io/job-name={job}"))
         .await?;
     let words = pods.iter().find_map(|pod| {
-        let message = pod
-            .pointer("/status/containerStatuses/0/state/terminated/message")?
-            .as_str()?;
-        Some(format!("\n{}", message.trim_end()))
+        let mut containers = pod.pointer("/status/containerStatuses")?.as_array()?.iter();
+        let message = containers.find_map(|container| container.pointer("/state/terminated/message")?.as_str())?;
+        Some(format!("\n{}", mask(message.trim_end())))
     });
     Ok(words.unwrap_or_default())
 }

@@ -144,7 +144,8 @@ impl Report {
                 );
             }
         }
-        if !self.next.is_empty() {
+        // The operator ends most messages with it.
+        if !self.next.is_empty() && !self.message.contains("Next: ") {
             let _ = writeln!(told, "  Next: {}", self.next);
         }
         if !self.conditions.is_empty() {

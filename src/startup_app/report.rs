@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Map, Value, json};
 use tremplin_core::api::{StartupApp, StartupAppStatus};
-use tremplin_core::app::{Reason, differs};
+use tremplin_core::app::{Reason, differs, told};
 use tremplin_core::conditions::{self, Conditions, READY, RECONCILING, STALLED, State};
 use tremplin_core::fault::{Class, Fault};
 
@@ -51,7 +51,7 @@ impl StartupApps {
         let told = Told {
             class: fault.class,
             reason: fault.reason,
-            message: fault.to_string(),
+            message: told(fault),
         };
         if let Err(fault) = self.report_exception(seen, &told).await {
             tracing::debug!(%fault, "failed to tell of it in the status");
@@ -70,7 +70,7 @@ impl StartupApps {
                 format!("the work was not done within {} s", deadline.as_secs()),
             ),
         };
-        let fault = Fault::transient(reason, format!("{message}. Next: {}", reason.action()));
+        let fault = Fault::transient(reason, message);
         self.report_fault(seen, &fault).await;
     }
 

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
+use super::mask::mask;
 use super::observed::Observed;
 use super::reasons::Reason;
 use super::reminder::is_seen;
@@ -189,10 +190,8 @@ fn unready_finding(name: &str, container: &ContainerFact, event: &str) -> Findin
     if !is_starting {
         return probe_finding(name, container, event);
     }
-    let message = format!(
-        "{name} is starting, and does not answer{} yet: {event}",
-        asked(container)
-    );
+    let (asked, answer) = (asked(container), mask(event));
+    let message = format!("{name} is starting, and does not answer{asked} yet: {answer}");
     (Reason::Deploying, message, false)
 }
 
@@ -210,7 +209,9 @@ fn probe_finding(name: &str, container: &ContainerFact, event: &str) -> Finding 
         0 => String::new(),
         restarts => format!(", and was restarted for that {}", count(restarts)),
     };
-    let message = format!("{name} does not pass its health check{asked}{restarts}: {event}");
+    // What a command of the team's own says when it is asked for its health stands in the Event.
+    let answer = mask(event);
+    let message = format!("{name} does not pass its health check{asked}{restarts}: {answer}");
     (Reason::ProbeFailing, message, container.restarts >= HOPELESS_RESTARTS)
 }
 
@@ -255,7 +256,7 @@ pub fn container_finding(name: &str, container: &ContainerFact) -> Option<Findin
         _ if ended.exit_code == 0 => "it ended by itself with exit code 0; a process must keep running".to_owned(),
         _ => format!("exit code {}", ended.exit_code),
     };
-    let words = super::mask::mask(ended.message.trim());
+    let words = mask(ended.message.trim());
     let said = if words.is_empty() {
         String::new()
     } else {

@@ -22,6 +22,7 @@ use crate::fault::Fault;
 use crate::labels;
 
 use summary::summarize;
+pub use summary::told;
 
 /// What the round did with the decision.
 #[derive(Clone, Debug, Default)]

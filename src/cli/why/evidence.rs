@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use tremplin_core::app::mask;
 use tremplin_core::json::{items, number, text};
 use tremplin_core::labels;
 
@@ -132,7 +133,7 @@ fn warning(event: &Value, at: Timestamp, times: Times) -> Exhibit {
             text(event, "/involvedObject/kind"),
             text(event, "/involvedObject/name"),
             text(event, "/reason"),
-            text(event, "/message").trim_end()
+            mask(text(event, "/message").trim_end())
         ),
         details: Vec::new(),
     }
@@ -188,7 +189,7 @@ fn pod(pod: &Value, times: Times) -> Option<Exhibit> {
             if number(ended, "/exitCode") == 0 && text(status, "/state/terminated/reason") == "Completed" {
                 continue;
             }
-            let last_words = text(ended, "/message").trim();
+            let last_words = mask(text(ended, "/message").trim());
             let last_words = if last_words.is_empty() {
                 String::new()
             } else {

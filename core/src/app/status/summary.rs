@@ -151,7 +151,7 @@ fn summary(verdict: Verdict, reason: Reason, message: &str) -> Summary {
     }
 }
 
-/// The gravest fault, and how many more there are.
+/// The gravest fault, and the others.
 fn of_faults(faults: &[Fault<Reason>]) -> Summary {
     // Among equals the first in the spec's order: `max_by_key` would take the last.
     let Some(worst) = faults.iter().rev().max_by_key(|fault| fault.class) else {
@@ -161,11 +161,6 @@ fn of_faults(faults: &[Fault<Reason>]) -> Summary {
             message: "refused without a reason".into(),
         };
     };
-    // The API server's refusals bring no next step of their own.
-    let next = worst
-        .fix
-        .is_empty()
-        .then(|| format!(". Next: {}", worst.reason.action()));
     let others = faults
         .iter()
         .filter(|fault| *fault != worst)
@@ -177,7 +172,16 @@ fn of_faults(faults: &[Fault<Reason>]) -> Summary {
             Verdict::Reconciling
         },
         reason: worst.reason,
-        message: [worst.to_string()].into_iter().chain(next).chain(others).collect(),
+        message: [told(worst)].into_iter().chain(others).collect(),
+    }
+}
+
+/// A fault in a condition's words. One that brings no fix of its own, such as the API server's refusal, has its reason's.
+pub fn told(fault: &Fault<Reason>) -> String {
+    if fault.fix.is_empty() {
+        format!("{fault}. Next: {}", fault.reason.action())
+    } else {
+        fault.to_string()
     }
 }
 

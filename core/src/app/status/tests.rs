@@ -351,6 +351,8 @@ fn what_the_api_server_refuses_is_stalled_and_what_it_could_not_do_now_is_reconc
         let ready = &status.conditions[0];
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), (expected.0, expected.1));
         assert!(is_true(&status.conditions, expected.2));
+        let next = ["rename", "lower", "Next: Nothing: it is tried again"];
+        assert!(next.iter().any(|next| ready.message.contains(next)), "{}", ready.message);
     }
 }
 
