@@ -6,6 +6,7 @@ mod common;
 use common::faults::{self, Instead};
 use common::{Operator, Team, eventually, install, requests, settings};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
@@ -62,6 +63,40 @@ async fn a_missing_secret_heals_and_a_changed_one_rolls_once() {
     let asked = requests(&log.between(before, log.mark(&client).await.unwrap()).unwrap());
     let count = |begin: &str| asked.iter().filter(|request| request.starts_with(begin)).count();
     assert_eq!((count("patch deployments/"), count(GET)), (1, 2), "{asked:?}");
+    operator.stop().await.unwrap();
+}
+
+/// The instances that serve keep the way to them while the next version waits for its Secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_names_a_missing_secret_leaves_the_way_in_as_it_is() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let client = install(&control_plane).await;
+    let team = Team::new(&control_plane, &client, "paris").await;
+    let operator = Operator::plain(&control_plane, &[]);
+    let processes = "processes: [{name: front, port: 8080}]";
+    team.commit(
+        "brigade",
+        &format!("{{image: 'ghcr.io/brigade/site:one', {processes}}}"),
+    )
+    .await;
+    team.told("brigade", "Ready", "False", "Deploying").await;
+    team.commit("brigade", SPEC).await;
+    team.told("brigade", "Ready", "False", "ReferenceMissing").await;
+    let ingress = team.api::<Ingress>().get("brigade").await.unwrap();
+    let text = serde_json::to_string(&ingress.spec).unwrap();
+    assert!(
+        text.contains("brigade-front") && !text.contains("brigade-web"),
+        "{text}"
+    );
+
+    team.create::<Secret>("{metadata: {name: database}, stringData: {url: 'postgres://one'}}")
+        .await;
+    eventually("the new way in", async || {
+        let ingress = team.api::<Ingress>().get("brigade").await.unwrap();
+        let text = serde_json::to_string(&ingress.spec).unwrap();
+        text.contains("brigade-web").then_some(())
+    })
+    .await;
     operator.stop().await.unwrap();
 }
 

@@ -26,7 +26,10 @@ fn rendered(platform: &Platform, namespace: &str, spec: &str) -> Vec<Value> {
         "spec": spec,
     }))
     .unwrap();
-    let observed = Observed::nothing(platform.namespace(namespace, &BTreeMap::new()));
+    let observed = Observed::nothing(
+        platform.namespace(namespace, &BTreeMap::new()),
+        k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+    );
     let Decision::Go(plan) = decide(&app, &observed, platform) else {
         panic!("not valid")
     };

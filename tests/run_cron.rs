@@ -3,16 +3,13 @@
 
 mod common;
 
-use common::{Operator, Team, eventually, install};
+use common::{Operator, Team, eventually, install, run_request};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use kube::api::{DeleteParams, ListParams};
 use tremplin_core::{labels, names};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 
 const CRONS: &str = "crons: [{name: mails, schedule: '@yearly'}, {name: purge, schedule: '@yearly'}]";
-/// Later than any CronJob of a test is made.
-const FIRST: &str = "mails@2126-01-01T00:00:00Z";
-const SECOND: &str = "mails@2126-01-02T00:00:00Z";
 
 fn spec(version: &str) -> String {
     format!("{{image: 'ghcr.io/brigade/site:{version}', {CRONS}}}")
@@ -59,8 +56,9 @@ async fn a_request_runs_one_job_also_when_the_job_is_lost_and_the_operator_resta
     team.commit("brigade", &spec("one")).await;
     team.told("brigade", "Ready", "False", "Deploying").await;
 
-    team.annotate("brigade", labels::RUN_CRON, FIRST).await;
-    let first = let_run(&team, FIRST).await;
+    let requests = [run_request("mails", 1), run_request("mails", 2)];
+    team.annotate("brigade", labels::RUN_CRON, &requests[0]).await;
+    let first = let_run(&team, &requests[0]).await;
     // Lost while the operator watches, and its end never heard of.
     lose(&team, &first).await;
     another_round(&team, "two").await;
@@ -69,8 +67,8 @@ async fn a_request_runs_one_job_also_when_the_job_is_lost_and_the_operator_resta
     another_round(&team, "three").await;
 
     // Lost while nobody watches.
-    team.annotate("brigade", labels::RUN_CRON, SECOND).await;
-    let second = let_run(&team, SECOND).await;
+    team.annotate("brigade", labels::RUN_CRON, &requests[1]).await;
+    let second = let_run(&team, &requests[1]).await;
     operator.stop().await.unwrap();
     lose(&team, &second).await;
     let operator = Operator::plain(&control_plane, &[]);
@@ -85,7 +83,7 @@ async fn a_request_runs_one_job_also_when_the_job_is_lost_and_the_operator_resta
         .filter(|event| event.resource == "jobs" && event.code == 201)
         .map(|event| event.name.as_str())
         .collect();
-    let expected = [FIRST, SECOND].map(|request| names::one_shot("brigade", "mails", request));
+    let expected = requests.map(|request| names::one_shot("brigade", "mails", &request));
     assert_eq!(made, expected, "one Job for each request, and none of the other cron");
     operator.stop().await.unwrap();
 }
@@ -99,28 +97,24 @@ async fn a_request_that_cannot_be_met_is_told() {
     team.commit("brigade", &spec("one")).await;
     team.told("brigade", "Ready", "False", "Deploying").await;
 
-    team.annotate("brigade", labels::RUN_CRON, "mail@2126-01-01T00:00:00Z")
+    for (version, request, words) in [
+        ("two", run_request("mail", 1), ["\"mail\"", "mails, purge"]),
+        ("three", "mails@noon".to_owned(), ["\"noon\"", "not an RFC 3339 time"]),
+    ] {
+        team.annotate("brigade", labels::RUN_CRON, &request).await;
+        let message = eventually("it is told", async || {
+            let app = team.apps().get("brigade").await.unwrap();
+            let ready = common::condition(&app, "Ready")?;
+            ready.message.contains(words[0]).then_some(ready.message)
+        })
         .await;
-    let message = eventually("the unknown cron is told", async || {
-        let app = team.apps().get("brigade").await.unwrap();
-        let ready = common::condition(&app, "Ready")?;
-        ready.message.contains(labels::RUN_CRON).then_some(ready.message)
-    })
-    .await;
-    assert!(
-        message.contains("\"mail\"") && message.contains("mails, purge"),
-        "{message}"
-    );
-    // It holds nothing up.
-    another_round(&team, "two").await;
-
-    team.annotate("brigade", labels::RUN_CRON, "mails@noon").await;
-    let (_, told) = team.told("brigade", "Stalled", "True", "InvalidSpec").await;
-    let field = format!("metadata.annotations[{}]", labels::RUN_CRON);
-    assert!(
-        told.message.contains(&field) && told.message.contains("\"noon\""),
-        "{told:?}"
-    );
+        assert!(
+            message.contains(labels::RUN_CRON) && message.contains(words[1]),
+            "{message}"
+        );
+        // It holds nothing up.
+        another_round(&team, version).await;
+    }
 
     let jobs = team.api::<Job>().list(&ListParams::default()).await.unwrap().items;
     assert_eq!(jobs, [], "nothing ran");

@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use serde::Serialize;
 use tokio::sync::watch;
 use tremplin_core::api::StartupApp;
 use tremplin_core::api::startup_app::InventoryItem;
 use tremplin_core::app::render::{DesiredApp, owner_reference};
-use tremplin_core::app::{self, Decision, Observed, Plan, Reason, Reminders, Step, decide, reminders, status};
+use tremplin_core::app::{self, Decision, Hold, Observed, Plan, Reason, Reminders, Step, decide, reminders, status};
 use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
@@ -200,7 +202,8 @@ impl StartupApps {
     }
 }
 
-/// Every child, each in a stage after what it stands on. Destructured whole, so that a forgotten child does not compile.
+/// Every child that is to be applied now, each in a stage after what it stands on. Destructured whole, so that a
+/// forgotten child does not compile.
 fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, Fault<Refusal>> {
     let DesiredApp {
         service_account,
@@ -211,39 +214,35 @@ fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, Fault<Refusal>>
         cron_jobs,
         ingress,
     } = &plan.desired;
-    let mut base = vec![owner.child(ChildKind::ServiceAccount, service_account)];
-    base.extend(
-        release_record
-            .iter()
-            .map(|record| owner.child(ChildKind::ConfigMap, record)),
-    );
-    base.extend(services.iter().map(|service| owner.child(ChildKind::Service, service)));
-    base.extend(
-        disruption_budgets
-            .iter()
-            .map(|budget| owner.child(ChildKind::PodDisruptionBudget, budget)),
-    );
+    let mut base = Vec::new();
+    add(&mut base, owner, ChildKind::ServiceAccount, [service_account])?;
+    add(&mut base, owner, ChildKind::ConfigMap, release_record)?;
     let mut upper = Vec::new();
+    // Where instances of an older spec serve, the way to them stays that spec's too.
+    if !matches!(plan.hold, Some(Hold::Missing(_))) {
+        add(&mut base, owner, ChildKind::Service, services)?;
+        add(&mut base, owner, ChildKind::PodDisruptionBudget, disruption_budgets)?;
+        add(&mut upper, owner, ChildKind::Ingress, ingress)?;
+    }
     if plan.applies_deployments() {
-        upper.extend(
-            deployments
-                .iter()
-                .map(|deployment| owner.child(ChildKind::Deployment, deployment)),
-        );
+        add(&mut upper, owner, ChildKind::Deployment, deployments)?;
     }
     if plan.applies_cron_jobs() {
-        upper.extend(
-            cron_jobs
-                .iter()
-                .map(|cron_job| owner.child(ChildKind::CronJob, cron_job)),
-        );
+        add(&mut upper, owner, ChildKind::CronJob, cron_jobs)?;
     }
-    upper.extend(ingress.iter().map(|ingress| owner.child(ChildKind::Ingress, ingress)));
-    let stages: Result<Vec<Vec<Child>>, _> = [base, upper]
-        .into_iter()
-        .map(|stage| stage.into_iter().collect())
-        .collect();
-    stages.map_err(|error| unrendered(&error))
+    Ok(vec![base, upper])
+}
+
+fn add<'a, T: Resource<DynamicType = ()> + Serialize + 'a>(
+    stage: &mut Vec<Child>,
+    owner: &Owner,
+    kind: ChildKind,
+    objects: impl IntoIterator<Item = &'a T>,
+) -> Result<(), Fault<Refusal>> {
+    for object in objects {
+        stage.push(owner.child(kind, object).map_err(|error| unrendered(&error))?);
+    }
+    Ok(())
 }
 
 fn unrendered(error: &serde_json::Error) -> Fault<Refusal> {

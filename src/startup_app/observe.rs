@@ -61,6 +61,7 @@ impl StartupApps {
             ..key
         });
         let mut observed = Observed {
+            now: (self.now)(),
             hosts: self.host_facts(validate::wanted_hosts(app, platform, &context)),
             deployments: owned_by(uid, children.deployments.group(&app_group)),
             pods: children.pods.group(&app_group),

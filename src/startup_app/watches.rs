@@ -125,8 +125,8 @@ impl StartupApps {
         self.cluster.children.ready().await;
         self.cluster.sources.secrets.ready().await;
         self.cluster.sources.config_maps.ready().await;
-        // The namespaces' labels may have come after the apps.
-        self.recount(self.apps.all());
+        // The namespaces' labels may have come after the apps. Every app is looked at anyway.
+        let _ = self.recount(&self.apps.all());
     }
 
     fn watch_apps(self: &Arc<Self>, tasks: &mut JoinSet<()>, watching: &Watching) {
@@ -140,7 +140,7 @@ impl StartupApps {
         tasks.spawn(async move {
             let changed = |change: Change<NamespaceLabels>| {
                 for name in change.sides().take(1).map(|namespace| namespace.name.clone()) {
-                    apps.redecide(apps.apps.group(&Group::Namespace(name)), &to.events);
+                    apps.redecide(&apps.apps.group(&Group::Namespace(name)), &to.events);
                 }
             };
             let (keep, store) = (NamespaceLabels::of, &apps.namespaces);
@@ -253,22 +253,21 @@ impl StartupApps {
     async fn follow_platform(&self, events: &Events) {
         let mut platform = self.platform.clone();
         while platform.changed().await.is_ok() {
-            self.redecide(self.apps.all(), events);
+            self.redecide(&self.apps.all(), events);
         }
     }
 
-    fn redecide(&self, apps: Vec<Arc<Seen>>, events: &Events) {
+    fn redecide(&self, apps: &[Arc<Seen>], events: &Events) {
         let keys: Vec<Key> = apps.iter().map(|seen| seen.key()).collect();
-        self.recount(apps);
+        tell(self.recount(apps).into_iter(), events);
         for key in keys {
             let _ = events.send((key, Cause::Itself));
         }
     }
 
-    fn recount(&self, apps: Vec<Arc<Seen>>) {
-        for seen in apps {
-            drop(self.count(&seen, false));
-        }
+    /// Notes which hosts these apps want; gives the others that this concerns.
+    fn recount(&self, apps: &[Arc<Seen>]) -> BTreeSet<Key> {
+        apps.iter().flat_map(|seen| self.count(seen, false)).collect()
     }
 
     /// Notes which hosts an app wants; gives the others that this concerns.

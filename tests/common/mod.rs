@@ -11,6 +11,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -301,4 +302,10 @@ fn slashed(subresource: &str) -> String {
     } else {
         format!("/{subresource}")
     }
+}
+
+/// A request for a run of a cron, so many minutes later than any object of a test is made.
+pub fn run_request(cron: &str, minutes: i64) -> String {
+    let at = Timestamp::now() + SignedDuration::from_mins(minutes);
+    format!("{cron}@{at:.0}")
 }

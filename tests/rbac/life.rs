@@ -1,6 +1,7 @@
 //! Everything that the operator ever does, so that every right is used.
 
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, PostParams};
 use serde_json::json;
 use tremplin_core::app::render::{cron_job_name, record_name};
@@ -106,7 +107,8 @@ pub async fn live_a_full_life(team: &Team) {
     .await;
     team.told("shop", "Deploying").await;
 
-    let request = "digest@2126-01-01T00:00:00Z";
+    let soon = Timestamp::now() + SignedDuration::from_mins(1);
+    let request = &format!("digest@{soon:.0}");
     team.change(
         "shop",
         json!({"metadata": {"annotations": {labels::RUN_CRON: request}}}),

@@ -11,6 +11,7 @@ use super::observed::{Content, Observed};
 use super::reasons::Reason;
 use super::release::{self, ReleaseDecision, ReleaseRecord, ReleaseState, ReleaseStep};
 use super::render::{self, Change, DesiredApp, Marks};
+use super::requests;
 use super::run_cron::{self, RunStep};
 use super::valid::{ContentRef, ValidApp};
 use super::validate::{Context, validate, validate_spec};
@@ -36,6 +37,8 @@ pub enum Decision {
 pub struct Plan {
     /// The app as written.
     pub app: ValidApp,
+    /// The app that is rendered: as written, or while that is not released, as it was released last.
+    pub rendered: ValidApp,
     /// What is to be there now.
     pub desired: DesiredApp,
     /// Why some children are left as they are, and nothing is pruned.
@@ -135,7 +138,8 @@ pub fn decide(app: &StartupApp, observed: &Observed, platform: &Platform) -> Dec
 
 fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context<'_>) -> Result<Plan, Fault<Reason>> {
     let platform = context.platform;
-    let restarted_at = restarted_at(app)?;
+    // What cannot be followed is told in the status, and holds nothing up.
+    let restarted_at = requests::restarted_at(app, observed.now).unwrap_or_default();
     let record = ReleaseRecord::of(observed).map_err(|why| {
         Fault::stalled(
             Reason::InvalidSpec,
@@ -163,7 +167,10 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         None => None,
     };
     let (run, run_step) = match &hold {
-        None => run_cron::decide(&base, annotation(app, labels::RUN_CRON), observed)?,
+        None => {
+            let request = requests::run(app, &base, observed.now).unwrap_or_default();
+            run_cron::decide(&base, request.as_ref(), observed)
+        }
         // The CronJob, which is to record the run, is left as it is.
         Some(_) => (None, RunStep::None),
     };
@@ -183,6 +190,7 @@ fn plan(app: &StartupApp, valid: ValidApp, observed: &Observed, context: Context
         findings: policy::check(&desired.objects(), platform, &namespaces),
         upgrade,
         app: valid,
+        rendered: base,
         desired,
         hold,
         step,
@@ -236,32 +244,13 @@ fn step(valid: &ValidApp, base: &ValidApp, platform: &Platform, release: &Releas
     }
 }
 
-pub(super) fn annotation<'a>(app: &'a StartupApp, key: &str) -> Option<&'a str> {
-    app.metadata.annotations.as_ref()?.get(key).map(String::as_str)
-}
-
-pub(super) fn restarted_at(app: &StartupApp) -> Result<Option<Timestamp>, Fault<Reason>> {
-    annotation(app, labels::RESTARTED_AT)
-        .map(|text| {
-            text.parse::<Timestamp>().map_err(|_| {
-                let message = format!("{text:?} is not an RFC 3339 time");
-                Fault::stalled(
-                    Reason::InvalidSpec,
-                    message,
-                    "write a time such as 2026-11-22T10:00:00Z",
-                )
-                .at(format!("metadata.annotations[{}]", labels::RESTARTED_AT))
-            })
-        })
-        .transpose()
-}
-
 /// What the templates remember: restarts that were done stay done when the annotation is taken away.
 fn marks(base: &ValidApp, observed: &Observed, asked: Option<Timestamp>, run: Option<(String, String)>) -> Marks {
     let done = observed
         .deployments
         .iter()
         .filter_map(|live| live.facts.template.get(labels::RESTARTED_AT)?.parse::<Timestamp>().ok())
+        .filter(|done| requests::is_past(*done, observed.now))
         .max();
     let template = |process: &str| {
         observed

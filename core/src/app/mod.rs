@@ -22,6 +22,7 @@ pub mod reasons;
 mod release;
 mod reminder;
 pub mod render;
+mod requests;
 mod run_cron;
 mod schedule;
 mod status;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -16,6 +17,8 @@ use crate::platform::NamespaceContext;
 /// What the cluster shows of one app. Objects that another owner made are not in it.
 #[derive(Clone, Debug)]
 pub struct Observed {
+    /// The time of the round.
+    pub now: Timestamp,
     /// What the namespace's labels tell. Re-triggered by a change of those labels.
     pub namespace: NamespaceContext,
     /// The app's Deployments, by any name.
@@ -58,8 +61,9 @@ pub struct ContentDigest {
 
 impl Observed {
     /// A namespace in which nothing is.
-    pub fn nothing(namespace: NamespaceContext) -> Self {
+    pub fn nothing(namespace: NamespaceContext, now: Timestamp) -> Self {
         Self {
+            now,
             namespace,
             deployments: Vec::new(),
             pods: Vec::new(),

@@ -3,13 +3,14 @@
 //! It is the same validation and the same renderer as the controller's. What only a cluster can give is left out: owner
 //! references, the marks of Secrets' contents, who holds a host.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::decision::restarted_at;
 use super::hosts::HostClaims;
 use super::reasons::Reason;
 use super::render::{self, DesiredApp, Marks};
+use super::requests::restarted_at;
 use super::validate::{Context, validate};
 use crate::api::startup_app::StartupApp;
 use crate::fault::Fault;
@@ -46,7 +47,9 @@ pub fn offline(
     };
     let valid = validate(app, context)?;
     let marks = Marks {
-        restarted_at: restarted_at(app).map_err(|fault| vec![fault])?.map(|at| at.to_string()),
+        restarted_at: restarted_at(app, Timestamp::MAX)
+            .map_err(|fault| vec![fault])?
+            .map(|at| at.to_string()),
         release_key: valid.release.as_ref().map(|release| release.key.clone()),
         ..Marks::default()
     };

@@ -196,24 +196,16 @@ pub fn decide(
     observed: &Observed,
     restarted_at: Option<Timestamp>,
 ) -> ReleaseDecision {
-    let Some(release) = &app.release else {
-        // The record is kept: a release that is asked for again later must not run again for the same version.
-        let record = (record != ReleaseRecord::default()).then_some(record);
-        return ReleaseDecision {
-            record,
-            step: ReleaseStep::None,
-            state: ReleaseState::NotAsked,
-        };
-    };
     let round = Round {
         app,
         spec,
-        key: &release.key,
+        key: app.release.as_ref().map(|release| release.key.as_str()),
         observed,
         restarted_at,
     };
     let (record, step, state) = round.decide(record);
     ReleaseDecision {
+        // Kept also without a release: one that is asked for again later must not run again for the same version.
         record: (record != ReleaseRecord::default()).then_some(record),
         step,
         state,
@@ -223,7 +215,8 @@ pub fn decide(
 struct Round<'a> {
     app: &'a ValidApp,
     spec: &'a StartupAppSpec,
-    key: &'a str,
+    /// The version's key; `None` when the spec asks for no release.
+    key: Option<&'a str>,
     observed: &'a Observed,
     restarted_at: Option<Timestamp>,
 }
@@ -232,9 +225,11 @@ type Verdict = (ReleaseRecord, ReleaseStep, ReleaseState);
 
 impl Round<'_> {
     fn decide(&self, mut record: ReleaseRecord) -> Verdict {
-        if record == ReleaseRecord::default() && self.templates_were_released() {
+        if record == ReleaseRecord::default()
+            && let Some(key) = self.key.filter(|key| self.templates_were_released(key))
+        {
             // The record was lost, but the Deployments remember.
-            record.released = Some(self.released());
+            record.released = Some(self.released(key));
         }
         if let Some(running) = record
             .attempts
@@ -243,7 +238,8 @@ impl Round<'_> {
         {
             let step = self.follow(running);
             if running.outcome == AttemptOutcome::Running {
-                let state = if running.key == self.key {
+                // Also when no release is asked for any more: nothing rolls out beside a migration that runs.
+                let state = if self.key == Some(&running.key) {
                     ReleaseState::Running
                 } else {
                     ReleaseState::WaitingForOther
@@ -251,51 +247,55 @@ impl Round<'_> {
                 return (record, step, state);
             }
         }
-        if record
-            .released
-            .as_ref()
-            .is_some_and(|released| released.key == self.key)
-        {
-            record.released = Some(self.released());
+        let Some(key) = self.key else {
+            return (record, ReleaseStep::None, ReleaseState::NotAsked);
+        };
+        self.decide_on(key, record)
+    }
+
+    /// When no Job runs.
+    fn decide_on(&self, key: &str, mut record: ReleaseRecord) -> Verdict {
+        if record.released.as_ref().is_some_and(|released| released.key == key) {
+            record.released = Some(self.released(key));
             return (record, ReleaseStep::None, ReleaseState::Released);
         }
-        let Some(last) = record.attempts.iter().find(|attempt| attempt.key == self.key) else {
-            return self.begin(record, 1);
+        let Some(last) = record.attempts.iter().find(|attempt| attempt.key == key) else {
+            return self.begin(key, record, 1);
         };
         let again = last.number + 1;
         let state = match last.outcome {
             AttemptOutcome::Succeeded => {
-                record.released = Some(self.released());
+                record.released = Some(self.released(key));
                 return (record, ReleaseStep::None, ReleaseState::Released);
             }
             AttemptOutcome::Failed => ReleaseState::Failed(last.message.clone()),
             AttemptOutcome::Running | AttemptOutcome::Unknown => ReleaseState::Unknown,
         };
         if self.restarted_at > last.restarted_at {
-            self.begin(record, again)
+            self.begin(key, record, again)
         } else {
             (record, ReleaseStep::None, state)
         }
     }
 
-    fn released(&self) -> Released {
+    fn released(&self, key: &str) -> Released {
         Released {
-            key: self.key.to_owned(),
+            key: key.to_owned(),
             spec: self.spec.clone(),
         }
     }
 
     /// A Job of that attempt exists: record it. None does: create it.
-    fn begin(&self, mut record: ReleaseRecord, number: i64) -> Verdict {
-        let name = names::one_shot(&self.app.identity.name, "release", &format!("{}/{number}", self.key));
+    fn begin(&self, key: &str, mut record: ReleaseRecord, number: i64) -> Verdict {
+        let name = names::one_shot(&self.app.identity.name, "release", &format!("{key}/{number}"));
         let Some(job) = self.observed.job_by_name(&name) else {
             return (record, ReleaseStep::Create { attempt: number }, ReleaseState::Running);
         };
-        record.attempts.retain(|attempt| attempt.key != self.key);
+        record.attempts.retain(|attempt| attempt.key != key);
         let excess = (record.attempts.len() + 1).saturating_sub(REMEMBERED);
         record.attempts.drain(..excess);
         record.attempts.push(Attempt {
-            key: self.key.to_owned(),
+            key: key.to_owned(),
             number,
             job_uid: job.uid().to_owned(),
             outcome: AttemptOutcome::Running,
@@ -335,12 +335,12 @@ impl Round<'_> {
         ReleaseStep::None
     }
 
-    fn templates_were_released(&self) -> bool {
+    fn templates_were_released(&self, key: &str) -> bool {
         let deployments = &self.observed.deployments;
         !deployments.is_empty()
             && deployments
                 .iter()
-                .all(|live| live.annotation(labels::RELEASE_KEY) == Some(self.key))
+                .all(|live| live.annotation(labels::RELEASE_KEY) == Some(key))
     }
 }
 

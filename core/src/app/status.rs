@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decision::{self, Decision, Hold, Plan};
+use super::decision::{Decision, Hold, Plan};
 use super::health::{ProcessHealth, process_health, release_trouble};
 use super::nulls;
 use super::observed::Observed;
 use super::reasons::Reason;
-use super::run_cron;
+use super::requests;
 use super::valid::ValidApp;
 use crate::api::startup_app::{InventoryItem, LastExit, ProcessStatus, StartupApp, StartupAppStatus};
 use crate::conditions::Conditions;
@@ -45,7 +45,7 @@ pub fn status(
     let generation = app.metadata.generation.unwrap_or_default();
     let mut conditions = Conditions::new(&old.conditions, generation, now);
     let valid = match decision {
-        Decision::Go(plan) => Some(&plan.app),
+        Decision::Go(plan) => Some(&plan.rendered),
         Decision::Suspended(valid) => Some(valid.as_ref()),
         Decision::Refused(_) => None,
     };
@@ -60,12 +60,8 @@ pub fn status(
             "\n{path} has no value, so it does not count: fill it, or remove the key"
         );
     }
-    let request = decision::annotation(app, labels::RUN_CRON);
-    if let Some(unknown) = valid
-        .zip(request)
-        .and_then(|(valid, request)| run_cron::unknown(valid, request))
-    {
-        let _ = write!(summary.message, "\n{unknown}");
+    for ignored in valid.into_iter().flat_map(|valid| requests::ignored(app, valid, now)) {
+        let _ = write!(summary.message, "\n{ignored}");
     }
     summary.write(&mut conditions);
     summary::write_questions(&mut conditions, decision, &health);
@@ -77,14 +73,16 @@ pub fn status(
     if let Some(valid) = valid {
         let assumed = app.spec.environment.is_none() && observed.namespace.environment_assumed;
         summary::write_assumed(&mut conditions, valid.environment, assumed);
-        status.url = valid
-            .exposure
-            .as_ref()
-            .and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));
-        status.links = valid.links.clone();
         status.crons = tasks::crons(valid, &old.crons, observed, now);
         status.image = serving_image(valid, observed, &health).or(old.image);
-        history::write(&mut status, valid, &summary, now);
+    }
+    if let Decision::Go(plan) = decision {
+        history::write(&mut status, &plan.app, &summary, now);
+        if !matches!(plan.hold, Some(Hold::Missing(_))) {
+            let exposure = plan.rendered.exposure.as_ref();
+            status.url = exposure.and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));
+            status.links = plan.rendered.links.clone();
+        }
     }
     tasks::write_condition(&mut conditions, &status.crons);
     // While some children are held back nothing is removed either: what was there is there.

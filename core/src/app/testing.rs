@@ -44,6 +44,10 @@ pub fn app(spec: &str) -> StartupApp {
     .unwrap()
 }
 
+pub fn now() -> jiff::Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
 pub fn platform() -> Platform {
     Platform::bundled("generic").unwrap()
 }
@@ -89,7 +93,7 @@ impl World {
             release_record: live::<ConfigMap>(self.record.iter()).pop(),
             contents: self.contents.clone(),
             gone_jobs: self.gone_jobs.clone(),
-            ..Observed::nothing(self.platform.namespace("brigade-ns", &labels))
+            ..Observed::nothing(self.platform.namespace("brigade-ns", &labels), now())
         }
     }
 
@@ -212,13 +216,7 @@ impl World {
     }
 
     pub fn status(&self) -> StartupAppStatus {
-        status(
-            &self.app,
-            &self.observed(),
-            &self.decide(),
-            &Outcome::default(),
-            "2026-11-22T12:00:00Z".parse().unwrap(),
-        )
+        status(&self.app, &self.observed(), &self.decide(), &Outcome::default(), now())
     }
 
     /// `Ready` as `status/reason`, then `Reconciling` or `Stalled` if it is there.

@@ -88,16 +88,21 @@ fn a_secret_that_vanishes_rolls_nothing_and_holds_what_is_there() {
 }
 
 #[test]
-fn a_restart_time_that_cannot_be_read_names_the_annotation() {
-    let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
-    world.annotate(labels::RESTARTED_AT, "now");
-    let Decision::Refused(faults) = world.decide() else {
-        panic!("taken")
-    };
-    assert_eq!(
-        faults[0].field.as_deref(),
-        Some("metadata.annotations[tremplin.dev/restarted-at]")
-    );
+fn a_restart_that_cannot_be_followed_is_told_and_holds_nothing_up() {
+    for (asked, said) in [("now", "not an RFC 3339 time"), ("2099-01-01T00:00:00Z", "lies ahead")] {
+        let mut world = World::new("{image: 'ghcr.io/b/s:1'}");
+        world.annotate(labels::RESTARTED_AT, asked);
+        world.settle();
+        world.roll_out();
+        assert_eq!(world.ready(), "True/Running");
+        let message = &world.status().conditions[0].message;
+        let field = "metadata.annotations[tremplin.dev/restarted-at]: ";
+        assert!(message.contains(field) && message.contains(said), "{message}");
+        // The next one counts.
+        world.annotate(labels::RESTARTED_AT, "2026-11-22T10:00:00Z");
+        world.settle();
+        assert_eq!(mark(&world, "web", labels::RESTARTED_AT), Some("2026-11-22T10:00:00Z"));
+    }
 }
 
 #[test]
@@ -177,7 +182,7 @@ fn a_cron_does_not_wait_for_the_turn_of_its_app() {
     let mut world = World::new("{image: 'ghcr.io/b/s:1', crons: [{name: mails, schedule: '@daily'}]}");
     world.settle();
     new_platform(&mut world);
-    world.annotate(labels::RUN_CRON, "mails@2126-11-22T10:00:00Z");
+    world.annotate(labels::RUN_CRON, "mails@2026-11-22T10:00:00Z");
     let before = world.deployments.clone();
     for _ in 0..3 {
         let mut plan = world.plan();
@@ -198,5 +203,15 @@ fn drift_does_not_wait() {
     world.settle();
     let live = world.deployments.get_mut("brigade-web").unwrap();
     live["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/b/s:hacked".into();
+    assert!(!world.plan().upgrade);
+}
+
+#[test]
+fn a_change_of_one_process_does_not_wait_behind_the_upgrade_of_another() {
+    let mut world = World::new("{image: 'ghcr.io/b/s:1', processes: [{name: web}, {name: worker}]}");
+    world.settle();
+    new_platform(&mut world);
+    assert!(world.plan().upgrade);
+    world.commit("{image: 'ghcr.io/b/s:1', processes: [{name: web}, {name: worker, command: [work]}]}");
     assert!(!world.plan().upgrade);
 }

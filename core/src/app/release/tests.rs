@@ -206,3 +206,20 @@ fn no_release_begins_while_a_secret_is_missing() {
     world.settle();
     assert_eq!(world.running().len(), 1);
 }
+
+#[test]
+fn a_release_taken_out_of_the_spec_while_it_runs_is_waited_for() {
+    for succeeded in [true, false] {
+        let mut world = released();
+        world.commit(&spec("two"));
+        world.settle();
+        let job = world.running().remove(0);
+        world.commit("{image: 'ghcr.io/brigade/site:two'}");
+        world.settle();
+        assert!(image_of(&world).ends_with(":one"), "beside a migration that runs");
+        assert_eq!(world.ready(), "False/Releasing Reconciling");
+        world.end_job(&job, succeeded, "");
+        world.settle();
+        assert!(image_of(&world).ends_with(":two"));
+    }
+}

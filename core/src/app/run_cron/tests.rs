@@ -1,6 +1,6 @@
+use crate::app::Step;
 use crate::app::observed::{Content, ContentDigest};
 use crate::app::testing::World;
-use crate::app::{Decision, Reason, Step};
 use crate::labels::RUN_CRON;
 
 const SPEC: &str = "{image: 'ghcr.io/brigade/site:one', crons: [{name: mails, schedule: '@daily', command: [send]}]}";
@@ -74,7 +74,7 @@ fn nothing_runs_before_it_can_be_recorded() {
         .insert(db.clone(), Content::Present(ContentDigest::default()));
     world.settle();
     world.contents.insert(db.clone(), Content::Missing);
-    world.annotate(RUN_CRON, "mails@2126-11-22T10:00:00Z");
+    world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
     world.settle();
     assert!(world.created.is_empty());
 
@@ -94,33 +94,36 @@ fn a_request_older_than_the_cron_job_was_for_its_predecessor() {
 }
 
 #[test]
-fn a_request_that_cannot_be_read_names_the_annotation() {
-    for request in ["mails", "mails@noon"] {
-        let Decision::Refused(faults) = asked(request).decide() else {
-            panic!("{request}")
-        };
-        assert_eq!(faults[0].reason, Reason::InvalidSpec);
-        assert_eq!(
-            faults[0].field.as_deref(),
-            Some("metadata.annotations[tremplin.dev/run-cron]")
-        );
+fn a_request_that_cannot_be_followed_is_told_and_holds_nothing_up() {
+    for (request, said) in [
+        ("mails", "has no @"),
+        ("mails@noon", "not an RFC 3339 time"),
+        ("mails@2099-01-01T00:00:00Z", "lies ahead"),
+        ("nobody@2026-11-22T10:00:00Z", "no cron \"nobody\" (it has: mails)"),
+    ] {
+        let mut world = asked(request);
+        world.settle();
+        world.roll_out();
+        assert!(world.created.is_empty());
+        assert_eq!(world.ready(), "True/Running");
+        let message = &world.status().conditions[0].message;
+        let field = "metadata.annotations[tremplin.dev/run-cron]: ";
+        assert!(message.contains(field) && message.contains(said), "{message}");
+
+        world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
+        let message = &world.status().conditions[0].message;
+        assert!(!message.contains("annotations"), "{message}");
     }
 }
 
 #[test]
-fn a_request_for_a_cron_that_the_app_does_not_have_is_told_and_holds_nothing_up() {
-    let mut world = asked("nobody@2026-11-22T10:00:00Z");
+fn a_request_that_comes_back_after_a_newer_one_does_not_run_again() {
+    let mut world = asked("mails@2026-11-22T10:00:00Z");
     world.settle();
-    world.roll_out();
-    assert!(world.created.is_empty());
-    assert_eq!(world.ready(), "True/Running");
-    let message = &world.status().conditions[0].message;
-    assert!(
-        message.contains("\"nobody\"") && message.contains("it has: mails"),
-        "{message}"
-    );
-
+    world.annotate(RUN_CRON, "mails@2026-11-22T11:00:00Z");
+    world.settle();
+    world.jobs.clear();
     world.annotate(RUN_CRON, "mails@2026-11-22T10:00:00Z");
-    let message = &world.status().conditions[0].message;
-    assert!(!message.contains("annotations"), "{message}");
+    world.settle();
+    assert_eq!(world.created.len(), 2);
 }

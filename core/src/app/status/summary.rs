@@ -93,7 +93,13 @@ pub fn summarize(
         _ => Summary {
             verdict: Verdict::Ready,
             reason: Reason::Running,
-            message: "every process runs as asked".into(),
+            message: match hold(decision) {
+                Some((_, Hold::Turn)) => {
+                    "every process runs as asked; it waits for its turn to restart as the new operator or platform file has it"
+                }
+                _ => "every process runs as asked",
+            }
+            .into(),
         },
     }
 }

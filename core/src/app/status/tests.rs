@@ -352,7 +352,11 @@ fn what_the_api_server_refuses_is_stalled_and_what_it_could_not_do_now_is_reconc
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), (expected.0, expected.1));
         assert!(is_true(&status.conditions, expected.2));
         let next = ["rename", "lower", "Next: Nothing: it is tried again"];
-        assert!(next.iter().any(|next| ready.message.contains(next)), "{}", ready.message);
+        assert!(
+            next.iter().any(|next| ready.message.contains(next)),
+            "{}",
+            ready.message
+        );
     }
 }
 
@@ -604,4 +608,52 @@ fn a_refusal_of_the_api_server_comes_with_a_next_step() {
             Reason::ImmutableField.action()
         )
     );
+}
+
+#[test]
+fn the_url_told_is_the_one_that_is_served() {
+    let spec = |version: &str, host: &str| {
+        format!(
+            "{{image: 'ghcr.io/brigade/site:{version}', hosts: [{host}.localhost], links: {{{version}: 'https://{host}.example.org'}},
+               release: {{command: [migrate]}}, crons: [{{name: {version}, schedule: '@daily', command: [send]}}]}}"
+        )
+    };
+    let mut world = World::new(&spec("one", "old"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, true, "");
+    world.settle();
+    world.app.status = Some(world.status());
+    let served = world.status();
+    assert!(served.url.as_ref().unwrap().contains("old.localhost"));
+
+    world.commit(&spec("two", "new"));
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, false, "no such table");
+    world.settle();
+    assert_eq!(world.ready(), "False/ReleaseFailed Stalled");
+    let status = world.status();
+    assert_eq!((&status.url, &status.links), (&served.url, &served.links));
+    assert_eq!(status.crons[0].name, "one");
+    assert_eq!(status.image, served.image);
+}
+
+#[test]
+fn a_version_committed_while_suspended_is_not_in_the_history() {
+    let mut world = running();
+    world.app.status = Some(world.status());
+    world.commit("{image: 'ghcr.io/brigade/site:two', hosts: [other.localhost], suspend: true}");
+    let (before, now) = (world.app.status.clone().unwrap(), world.status());
+    assert_eq!((now.history, now.url), (before.history, before.url));
+}
+
+#[test]
+fn while_something_is_missing_the_url_stays_that_of_what_serves() {
+    let mut world = running();
+    let old = world.status();
+    world.app.status = Some(old.clone());
+    world.commit("{image: 'ghcr.io/brigade/site:two', hosts: [other.localhost], envFrom: [{secretRef: {name: db}}]}");
+    world.contents.insert(ContentRef::secret("db"), Content::Missing);
+    assert_eq!(world.status().url, old.url);
 }

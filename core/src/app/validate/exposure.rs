@@ -1,28 +1,15 @@
 //! Hosts, routes and the class of exposure.
 
 use super::{Context, Faults, invalid, repeated};
-use crate::api::startup_app::{Environment, Route, StartupApp, StartupAppSpec};
+use crate::api::startup_app::{Environment, Route, StartupAppSpec};
 use crate::app::hosts::Verdict;
 use crate::app::reasons::Reason;
 use crate::app::valid::{Identity, ValidExposure, ValidHost, ValidProcess};
 use crate::fault::Fault;
-use crate::platform::{Exposure, NamespaceContext, Platform};
+use crate::platform::{Exposure, Platform};
 
 /// The word of `spec.exposure` for an app that is not exposed.
 const NOT_EXPOSED: &str = "None";
-
-/// The hosts that an app asks for, as far as they can be told without validating it: what others must respect.
-pub fn wanted_hosts(app: &StartupApp, platform: &Platform, namespace: &NamespaceContext) -> Vec<String> {
-    if app.spec.exposure.as_deref() == Some(NOT_EXPOSED) {
-        return Vec::new();
-    }
-    if !app.spec.hosts.is_empty() {
-        return app.spec.hosts.clone();
-    }
-    let environment = app.spec.environment.unwrap_or(namespace.environment);
-    let name = app.metadata.name.as_deref().unwrap_or_default();
-    platform.host_for(name, environment, namespace).into_iter().collect()
-}
 
 pub fn exposure(
     identity: &Identity,

@@ -15,7 +15,6 @@ use crate::api::startup_app::{Criticality, EnvFrom, Environment, StartupApp, Sta
 use crate::fault::Fault;
 use crate::platform::{NamespaceContext, Platform};
 
-pub use exposure::wanted_hosts;
 pub use tasks::release_key;
 
 /// What validation knows beside the spec.
@@ -77,6 +76,19 @@ pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context
         writable_root: spec.writable_root.unwrap_or(false),
         identity,
     })
+}
+
+/// The hosts that an app would carry if nobody else did: what others must respect. One that is refused for another
+/// reason, such as a host that its namespace may not have, carries none, and so keeps nobody else from it.
+pub fn wanted_hosts(app: &StartupApp, platform: &Platform, namespace: &NamespaceContext) -> Vec<String> {
+    let context = Context {
+        platform,
+        namespace,
+        hosts: &HostClaims::default(),
+    };
+    let exposure = validate(app, context).ok().and_then(|valid| valid.exposure);
+    let hosts = exposure.into_iter().flat_map(|exposure| exposure.hosts);
+    hosts.map(|host| host.host).collect()
 }
 
 fn check_name(name: &str, faults: &mut Faults) {

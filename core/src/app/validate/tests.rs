@@ -269,3 +269,28 @@ fn a_volume_is_seen_by_its_process_or_by_all() {
     assert_eq!(seen("web"), ["/b"]);
     assert_eq!(seen("worker"), ["/a", "/b"]);
 }
+
+#[test]
+fn a_refused_app_keeps_nobody_from_a_host() {
+    let platform = Platform::parse(
+        "{domains: [{domain: prod.example.org, allowedNamespaces: {matchLabels: {stage: prod}}}, {domain: example.net}],
+          exposures: [{name: public, default: true, scheme: http, type: Ingress}],
+          sizes: {M: {cpu: '1', memory: 2Gi, default: true}}, security: {type: OpenShift}}",
+    )
+    .unwrap();
+    for (spec, stage, wanted) in [
+        ("{image: 'ghcr.io/b/s:1', hosts: [www.prod.example.org]}", "prod", 1),
+        ("{image: 'ghcr.io/b/s:1', hosts: [www.prod.example.org]}", "dev", 0),
+        ("{image: nginx, hosts: [www.example.net]}", "dev", 0),
+        ("{image: 'ghcr.io/b/s:1', hosts: [www.example.net]}", "dev", 1),
+    ] {
+        let labels = BTreeMap::from([("stage".to_owned(), stage.to_owned())]);
+        let namespace = platform.namespace("brigade-ns", &labels);
+        let app = crate::app::testing::app(spec);
+        assert_eq!(
+            wanted_hosts(&app, &platform, &namespace).len(),
+            wanted,
+            "{spec} in {stage}"
+        );
+    }
+}
