@@ -24,6 +24,9 @@ pub const CRON: &str = "tremplin.dev/cron";
 /// Marks the release Job and its pod.
 pub const RELEASE: &str = "tremplin.dev/release";
 
+/// The name of the release's container. That of a process or cron has the name of the process or cron.
+pub const RELEASE_CONTAINER: &str = "release";
+
 /// Prefix of all labels and annotations of ours.
 pub const PREFIX: &str = "tremplin.dev/";
 

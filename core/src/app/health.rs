@@ -8,7 +8,7 @@ use super::reasons::Reason;
 use super::reminder::is_seen;
 use crate::fault::Refusal;
 use crate::labels;
-use crate::live::{ContainerFact, DeploymentFacts, Ended, Live};
+use crate::live::{ContainerFact, DeploymentFacts, Ended, Live, PodFacts};
 use crate::refusal;
 
 /// After so many restarts nobody waits for a container to get well by itself.
@@ -149,16 +149,27 @@ fn pod_finding(name: &str, pod: &Live<Pod>, observed: &Observed) -> Option<Findi
             false,
         ));
     }
-    let container = pod.facts.containers.first()?;
+    if !has_begun(&pod.facts) {
+        return injected_finding(name, &pod.facts);
+    }
+    let container = pod.facts.own.as_ref()?;
     let event = observed.events.get(pod.uid());
     if let Some(event) = event.filter(|event| is_ended_by_probe(container, event)) {
         return Some(probe_finding(name, container, event));
     }
-    container_finding(name, container).or_else(|| {
-        event
-            .filter(|_| container.running)
-            .map(|event| unready_finding(name, container, event))
-    })
+    container_finding(name, container)
+        .or_else(|| injected_finding(name, &pod.facts))
+        .or_else(|| {
+            event
+                .filter(|_| container.running)
+                .map(|event| unready_finding(name, container, event))
+        })
+}
+
+/// Whether the containers that run before ours let it begin.
+fn has_begun(pod: &PodFacts) -> bool {
+    let waiting = pod.own.as_ref().map(|own| own.waiting.as_ref());
+    waiting.is_some_and(|waiting| waiting.is_none_or(|(reason, _)| reason != "PodInitializing"))
 }
 
 /// Exit codes of a program that was told to end, or was made to: 128 + SIGTERM, 128 + SIGKILL.
@@ -224,38 +235,62 @@ fn count(times: i32) -> String {
     }
 }
 
-/// What a container's state tells by itself.
-pub fn container_finding(name: &str, container: &ContainerFact) -> Option<Finding> {
-    let waiting = container
+/// What the state of the container that we rendered tells by itself.
+fn container_finding(name: &str, container: &ContainerFact) -> Option<Finding> {
+    start_finding(name, container).or_else(|| {
+        let crashing = container.restarts > 0 || is_backing_off(container);
+        let ended = container.ended.as_ref().filter(|_| crashing || !container.running)?;
+        let how = match ended.reason.as_str() {
+            "OOMKilled" => "it used more memory than its size allows (OOMKilled); choose a larger size".to_owned(),
+            _ if ended.exit_code == 0 => "it ended by itself with exit code 0; a process must keep running".to_owned(),
+            _ => format!("exit code {}", ended.exit_code),
+        };
+        Some(crash_finding(name, container, ended, &how))
+    })
+}
+
+/// What a container that the platform put into the pod tells when it fails.
+fn injected_finding(name: &str, pod: &PodFacts) -> Option<Finding> {
+    pod.init.iter().chain(&pod.beside).find_map(|container| {
+        let name = format!("{name}: the container {}, which the platform added,", container.name);
+        start_finding(&name, container).or_else(|| {
+            let failed = |ended: &&Ended| ended.exit_code != 0 || is_backing_off(container);
+            let ended = container.ended.as_ref().filter(failed).filter(|_| !container.running)?;
+            let how = match ended.reason.as_str() {
+                "OOMKilled" => "it used more memory than it may (OOMKilled)".to_owned(),
+                _ => format!("exit code {}", ended.exit_code),
+            };
+            Some(crash_finding(&name, container, ended, &how))
+        })
+    })
+}
+
+/// What keeps a container from starting at all.
+fn start_finding(name: &str, container: &ContainerFact) -> Option<Finding> {
+    let (reason, why) = container.waiting.as_ref()?;
+    match reason.as_str() {
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
+            let message = format!("{name}: cannot pull {}: {why}", container.image);
+            Some((Reason::ImagePullFailed, message, false))
+        }
+        "CreateContainerConfigError" if why.contains("not found") || why.contains("couldn't find key") => {
+            Some((Reason::ReferenceMissing, format!("{name}: {why}"), false))
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some((Reason::ContainerStartFailed, format!("{name}: {why}"), false))
+        }
+        _ => None,
+    }
+}
+
+fn is_backing_off(container: &ContainerFact) -> bool {
+    container
         .waiting
         .as_ref()
-        .map(|(reason, message)| (reason.as_str(), message.as_str()));
-    match waiting {
-        Some((
-            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable",
-            why,
-        )) => {
-            return Some((
-                Reason::ImagePullFailed,
-                format!("{name}: cannot pull {}: {why}", container.image),
-                false,
-            ));
-        }
-        Some(("CreateContainerConfigError", why)) if why.contains("not found") || why.contains("couldn't find key") => {
-            return Some((Reason::ReferenceMissing, format!("{name}: {why}"), false));
-        }
-        Some(("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError", why)) => {
-            return Some((Reason::ContainerStartFailed, format!("{name}: {why}"), false));
-        }
-        _ => {}
-    }
-    let crashing = container.restarts > 0 || waiting.is_some_and(|(reason, _)| reason == "CrashLoopBackOff");
-    let ended = container.ended.as_ref().filter(|_| crashing || !container.running)?;
-    let how = match ended.reason.as_str() {
-        "OOMKilled" => "it used more memory than its size allows (OOMKilled); choose a larger size".to_owned(),
-        _ if ended.exit_code == 0 => "it ended by itself with exit code 0; a process must keep running".to_owned(),
-        _ => format!("exit code {}", ended.exit_code),
-    };
+        .is_some_and(|(reason, _)| reason == "CrashLoopBackOff")
+}
+
+fn crash_finding(name: &str, container: &ContainerFact, ended: &Ended, how: &str) -> Finding {
     let words = mask(ended.message.trim());
     let said = if words.is_empty() {
         String::new()
@@ -263,7 +298,7 @@ pub fn container_finding(name: &str, container: &ContainerFact) -> Option<Findin
         format!(": {}", tail(&words))
     };
     let message = format!("{name} ended {}: {how}{said}", count(container.restarts.max(1)));
-    Some((Reason::CrashLooping, message, container.restarts >= HOPELESS_RESTARTS))
+    (Reason::CrashLooping, message, container.restarts >= HOPELESS_RESTARTS)
 }
 
 fn tail(text: &str) -> String {
@@ -274,8 +309,7 @@ fn tail(text: &str) -> String {
 /// The UIDs of pods and Jobs that are in trouble and do not say why: their Events do.
 pub fn unexplained(observed: &Observed) -> Vec<String> {
     let pods = observed.pods.iter().filter(|pod| {
-        let container = pod.facts.containers.first();
-        let open = container.is_some_and(|c| match &c.ended {
+        let open = pod.facts.own.as_ref().is_some_and(|c| match &c.ended {
             None => c.running,
             Some(ended) => !c.started && may_be_ended_from_outside(ended),
         });

@@ -146,7 +146,7 @@ fn serving_image(valid: &ValidApp, observed: &Observed, health: &[ProcessHealth]
 
 fn process_status(health: &ProcessHealth, observed: &Observed) -> ProcessStatus {
     let name = &health.name;
-    let containers = || observed.pods_of_process(name).flat_map(|pod| &pod.facts.containers);
+    let containers = || observed.pods_of_process(name).filter_map(|pod| pod.facts.own.as_ref());
     let last = containers()
         .filter_map(|container| container.ended.as_ref())
         .max_by_key(|ended| ended.at);
@@ -171,5 +171,7 @@ pub(super) fn hold(decision: &Decision) -> Option<(&Plan, &Hold)> {
     }
 }
 
+#[cfg(test)]
+mod injected_tests;
 #[cfg(test)]
 mod tests;

@@ -190,15 +190,19 @@ impl World {
 
     /// Ends a Job, as the Job controller and the kubelet would.
     pub fn end_job(&mut self, name: &str, succeeded: bool, words: &str) {
+        let job = &self.jobs[name];
+        let mut labels = job["spec"]["template"]["metadata"]["labels"].clone();
+        labels["batch.kubernetes.io/job-name"] = json!(name);
+        let container = job["spec"]["template"]["spec"]["containers"][0]["name"].clone();
         let type_ = if succeeded { "Complete" } else { "Failed" };
         self.jobs.get_mut(name).unwrap()["status"] = json!({
             "startTime": "2026-11-22T10:00:00Z",
             "conditions": [{"type": type_, "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has failed"}],
         });
         self.pods.push(json!({
-            "metadata": {"name": format!("{name}-x"), "namespace": "brigade-ns", "uid": format!("{name}-pod"), "labels": {"batch.kubernetes.io/job-name": name}},
+            "metadata": {"name": format!("{name}-x"), "namespace": "brigade-ns", "uid": format!("{name}-pod"), "labels": labels},
             "status": {"phase": "Failed", "containerStatuses": [
-                {"name": "release", "state": {"terminated": {"exitCode": i32::from(!succeeded), "reason": "Error", "message": words}}},
+                {"name": container, "state": {"terminated": {"exitCode": i32::from(!succeeded), "reason": "Error", "message": words}}},
             ]},
         }));
     }

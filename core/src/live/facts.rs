@@ -47,7 +47,7 @@ pub struct DeploymentFacts {
     pub ready: i32,
     /// Pods ready for long enough.
     pub available: i32,
-    /// The image of the first container.
+    /// The image of the container that we rendered.
     pub image: String,
     /// Annotations of ours on the pod template.
     pub template: BTreeMap<String, String>,
@@ -79,8 +79,12 @@ pub struct PodFacts {
     pub template_hash: String,
     /// The Job that made it.
     pub job: Option<String>,
-    /// Its containers.
-    pub containers: Vec<ContainerFact>,
+    /// The container that we rendered: it has the name of the process or cron, or `release`.
+    pub own: Option<ContainerFact>,
+    /// Those that run before it, and the sidecars among them: a platform injects such into every pod.
+    pub init: Vec<ContainerFact>,
+    /// Those that run beside it, injected too.
+    pub beside: Vec<ContainerFact>,
 }
 
 /// A container of a pod.
@@ -181,7 +185,10 @@ impl Kept for Deployment {
             updated: int(object, "/status/updatedReplicas"),
             ready: int(object, "/status/readyReplicas"),
             available: int(object, "/status/availableReplicas"),
-            image: text(object, "/spec/template/spec/containers/0/image"),
+            image: items(object, "/spec/template/spec/containers")
+                .find(|container| is_own(object, container))
+                .map(|container| text(container, "/image"))
+                .unwrap_or_default(),
             template: ours(object.pointer("/spec/template/metadata/annotations")),
             conditions: items(object, "/status/conditions").map(condition).collect(),
         }
@@ -205,8 +212,14 @@ impl Kept for Pod {
                 .pointer("/metadata/labels/batch.kubernetes.io~1job-name")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            containers: items(object, "/status/initContainerStatuses")
-                .chain(items(object, "/status/containerStatuses"))
+            own: items(object, "/status/containerStatuses")
+                .find(|status| is_own(object, status))
+                .map(|status| container(object, status)),
+            init: items(object, "/status/initContainerStatuses")
+                .map(|status| container(object, status))
+                .collect(),
+            beside: items(object, "/status/containerStatuses")
+                .filter(|status| !is_own(object, status))
                 .map(|status| container(object, status))
                 .collect(),
         }
@@ -281,6 +294,15 @@ fn condition(value: &Value) -> ConditionFact {
         message: text(value, "/message"),
         since: time(value.get("lastTransitionTime")),
     }
+}
+
+/// Whether a container of an object of ours is the one that we rendered, by the object's labels: the API server gives
+/// the containers in no order that could tell.
+fn is_own(object: &Value, container: &Value) -> bool {
+    let label = |key: &str| object.get("metadata")?.get("labels")?.get(key)?.as_str();
+    let name = label(labels::PROCESS).or_else(|| label(labels::CRON));
+    let name = name.or_else(|| label(labels::RELEASE).map(|_| labels::RELEASE_CONTAINER));
+    name.is_some() && container.get("name").and_then(Value::as_str) == name
 }
 
 fn container(pod: &Value, value: &Value) -> ContainerFact {

@@ -9,8 +9,8 @@ use super::cron_job::{KEEP_FINISHED_SECONDS, job_pod};
 use super::{Frame, Part};
 use crate::app::release::ReleaseRecord;
 use crate::app::valid::{ValidApp, ValidRelease};
-use crate::names;
 use crate::platform::Platform;
+use crate::{labels, names};
 
 /// The key of the record in its ConfigMap. (Platforms refuse a ConfigMap key named `key`, `secret` and the like.)
 pub const RECORD: &str = "record.json";
@@ -36,7 +36,7 @@ pub fn release_job(app: &ValidApp, platform: &Platform, release: &ValidRelease, 
             pod_replacement_policy: Some("Failed".into()),
             active_deadline_seconds: Some(i64::from(release.timeout_seconds)),
             ttl_seconds_after_finished: Some(KEEP_FINISHED_SECONDS),
-            template: job_pod(frame, "release", &release.program, release.port, part),
+            template: job_pod(frame, labels::RELEASE_CONTAINER, &release.program, release.port, part),
             ..JobSpec::default()
         }),
         status: None,

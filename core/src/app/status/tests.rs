@@ -35,13 +35,18 @@ fn add_pod(world: &mut World, status: &serde_json::Value) {
 }
 
 /// One instance of two is missing, with a pod that shows why.
-fn broken(container: &serde_json::Value) -> World {
+pub fn broken(container: &serde_json::Value) -> World {
+    with_containers(&[], &[container])
+}
+
+/// The same, with what a platform put into the pod.
+pub fn with_containers(init: &[serde_json::Value], containers: &[&serde_json::Value]) -> World {
     let mut world = running();
     set(&mut world, "/status/availableReplicas", json!(0));
     set(&mut world, "/status/readyReplicas", json!(0));
     add_pod(
         &mut world,
-        &json!({"phase": "Running", "containerStatuses": [container]}),
+        &json!({"phase": "Running", "initContainerStatuses": init, "containerStatuses": containers}),
     );
     world
 }
@@ -441,7 +446,7 @@ fn a_failed_cron_is_told_with_its_last_words_masked_and_also_after_its_pod_is_go
             "metadata": {
                 "name": format!("a-{minute}"), "namespace": "brigade-ns", "uid": format!("a-{minute}"),
                 "creationTimestamp": format!("2026-11-22T06:0{minute}:00Z"),
-                "labels": {"tremplin.dev/app": "brigade", "batch.kubernetes.io/job-name": "a"},
+                "labels": {"tremplin.dev/app": "brigade", "tremplin.dev/cron": "mails", "batch.kubernetes.io/job-name": "a"},
             },
             "status": {"phase": "Failed", "containerStatuses": [container]},
         }));
@@ -503,7 +508,7 @@ fn a_release_that_has_just_ended_is_no_crash_loop() {
     let job = world.running().remove(0);
     for exit_code in [0, 1] {
         world.pods = vec![json!({
-            "metadata": {"name": "release-1", "namespace": "brigade-ns", "uid": "release-1", "labels": {"batch.kubernetes.io/job-name": job}},
+            "metadata": {"name": "release-1", "namespace": "brigade-ns", "uid": "release-1", "labels": {"batch.kubernetes.io/job-name": job, "tremplin.dev/release": "true"}},
             "status": {"phase": "Running", "containerStatuses": [
                 {"name": "release", "image": "i", "state": {"terminated": {"exitCode": exit_code, "reason": "Completed"}}}
             ]},
