@@ -24,13 +24,7 @@ pub fn of(code: u16, reason: &str, message: &str) -> Refusal {
 
 /// The class of a refusal of which only the message is left.
 pub fn of_message(message: &str) -> Option<Refusal> {
-    let quota = [
-        "exceeded quota",
-        "failed quota",
-        USAGE,
-        "max limit to request ratio",
-        "must be less than or equal to",
-    ];
+    let quota = ["exceeded quota", "failed quota", USAGE, "max limit to request ratio"];
     let policy = [
         "violates PodSecurity",
         "admission webhook",
@@ -44,6 +38,22 @@ pub fn of_message(message: &str) -> Option<Refusal> {
     } else {
         None
     }
+}
+
+/// The class of the message with which a pod was refused to a controller, as far as it tells one.
+pub fn of_creation(message: &str) -> Option<Refusal> {
+    if message.contains("because it is being terminated") {
+        return Some(Refusal::NamespaceTerminating);
+    }
+    of_message(message).or_else(|| {
+        if message.starts_with("Internal error occurred") || message.contains("failed calling webhook") {
+            Some(Refusal::ApiUnavailable)
+        } else if message.contains(" is invalid: ") {
+            Some(Refusal::Invalid)
+        } else {
+            None
+        }
+    })
 }
 
 /// What a LimitRange's refusal says between the resource and what it is counted per.
@@ -79,7 +89,8 @@ fn explain_quota(message: &str) -> Option<String> {
 }
 
 /// The API server writes `maximum cpu usage per Container is 1, but limit is 2`, or `minimum`, or `request`, and
-/// several of them as `[…, …]`.
+/// several of them as `[…, …]`. Source: kubernetes/kubernetes, plugin/pkg/admission/limitranger/admission.go,
+/// `minConstraint` and `maxConstraint`.
 fn explain_limits(message: &str) -> Option<String> {
     let found: Vec<_> = message
         .match_indices(USAGE)
@@ -98,10 +109,11 @@ fn explain_limits(message: &str) -> Option<String> {
             Some((bound, format!("{resource}: {asked} asked, {bound} {limit} per {per}")))
         })
         .collect();
-    let change = if found.first()?.0 == "at most" {
-        "smaller"
-    } else {
-        "larger"
+    let first = found.first()?.0;
+    let change = match first {
+        _ if found.iter().any(|(bound, _)| *bound != first) => "fitting",
+        "at most" => "smaller",
+        _ => "larger",
     };
     let numbers: Vec<_> = found.into_iter().map(|(_, numbers)| numbers).collect();
     Some(format!(
@@ -190,6 +202,11 @@ mod tests {
                 r#"pods "x" is forbidden: [minimum cpu usage per Container is 300m, but request is 250m, minimum memory usage per Container is 1Gi, but request is 256Mi]"#,
                 "(cpu: 250m asked, at least 300m per Container; memory: 256Mi asked, at least 1Gi per Container)",
                 "larger",
+            ),
+            (
+                r#"pods "x" is forbidden: [minimum cpu usage per Pod is 300m, but request is 250m, maximum memory usage per Pod is 1Gi, but limit is 2Gi]"#,
+                "(cpu: 250m asked, at least 300m per Pod; memory: 2Gi asked, at most 1Gi per Pod)",
+                "fitting",
             ),
         ] {
             assert_eq!(of(403, "Forbidden", message), Refusal::QuotaExceeded);

@@ -6,7 +6,6 @@ use super::mask::mask;
 use super::observed::Observed;
 use super::reasons::Reason;
 use super::reminder::is_seen;
-use crate::fault::Refusal;
 use crate::labels;
 use crate::live::{ContainerFact, DeploymentFacts, Ended, Live, PodFacts};
 use crate::refusal;
@@ -120,10 +119,7 @@ type Finding = (Reason, String, bool);
 
 /// The controller manager could not create a pod; its message is the API server's refusal.
 fn refused(process: &str, message: &str) -> Finding {
-    let reason = match refusal::of_message(message) {
-        Some(Refusal::QuotaExceeded) => Reason::QuotaExceeded,
-        _ => Reason::PolicyRefused,
-    };
+    let reason = refusal::of_creation(message).map_or(Reason::InstanceRefused, Reason::from);
     let told = refusal::explain(message).unwrap_or_else(|| message.to_owned());
     (reason, format!("{process}: an instance was refused: {told}"), false)
 }

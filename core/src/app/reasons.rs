@@ -57,9 +57,11 @@ reasons! {
     Unschedulable: "No node has room for an instance."
         => "Ask for less (spec.processes[].size), or ask the platform team for more.";
     QuotaExceeded: "The namespace's quota or limit range refuses an instance or an object."
-        => "Lower spec.processes[].size or replicas, or ask the platform team for a larger quota.";
+        => "Follow the message: raise or lower spec.processes[].size or replicas, or ask the platform team for another quota.";
     PolicyRefused: "A policy of the platform refuses an object or an instance; the message quotes it."
         => "Change what the policy names; `kubectl tremplin check` finds it before the cluster does.";
+    InstanceRefused: "The API server refuses an instance, and neither for a quota nor for a policy; the message quotes it."
+        => "Follow the message. It is tried again by itself.";
     NamespaceTerminating: "The namespace is being deleted."
         => "Nothing, or create the app in another namespace.";
     ApiUnavailable: "The API server did not answer, or answered with a fault of its own."

@@ -267,6 +267,26 @@ fn a_refused_pod_is_told_with_the_quotas_numbers_or_the_policys_words() {
             "False/QuotaExceeded Reconciling",
             "cpu: 250m asked, at most 50m per Container",
         ),
+        (
+            "pods \"x\" is forbidden: minimum memory usage per Container is 1Gi, but request is 128Mi",
+            "False/QuotaExceeded Reconciling",
+            "memory: 128Mi asked, at least 1Gi per Container); choose a larger",
+        ),
+        (
+            "pods \"x\" is forbidden: error looking up service account team-dev/brigade: serviceaccount \"brigade\" not found",
+            "False/InstanceRefused Reconciling",
+            "serviceaccount \"brigade\" not found",
+        ),
+        (
+            "Internal error occurred: failed calling webhook \"validate.kyverno.svc\": connection refused",
+            "False/ApiUnavailable Reconciling",
+            "connection refused",
+        ),
+        (
+            "Pod \"x\" is invalid: spec.containers[0].image: Required value",
+            "False/InvalidChild Reconciling",
+            "Required value",
+        ),
     ] {
         let mut world = running();
         set(&mut world, "/status/availableReplicas", json!(1));
