@@ -129,7 +129,7 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
 
 /// For each CEL rule of the CRD, by its message: the name and spec of an object that breaks it and no other rule, and
 /// the field that `tremplin check` names.
-const BREACHES: [(&str, &str, &str, &str); 7] = [
+const BREACHES: [(&str, &str, &str, &str); 9] = [
     (
         "metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most 40 characters: shorten or rename it",
         "1brigade",
@@ -171,6 +171,18 @@ const BREACHES: [(&str, &str, &str, &str); 7] = [
         "brigade",
         "{image: 'ghcr.io/b/s:1', volumes: [{name: v, mountPath: /v, temporary: {}, secretRef: {name: s}}]}",
         "spec.volumes[0]",
+    ),
+    (
+        "the path of a route holds //, a part . or .., or %2F, which no Ingress takes: write the plain path",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', routes: [{path: /a/../b, process: web}]}",
+        "spec.routes[0].path",
+    ),
+    (
+        "the name of a link in spec.links must be at most 63 letters without accents, digits, -, _ and ., the first and last a letter or digit: rename it",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', links: {équipe: 'https://example.org'}}",
+        "spec.links.équipe",
     ),
 ];
 

@@ -247,9 +247,10 @@ pub fn app() -> impl Strategy<Value = App> {
             any::<bool>(),
             of(select(vec!["Production", "Staging", "Development"])),
             of(select(vec!["High", "Medium", "Low"])),
+            btree_map("[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[a-z0-9])?", "https://[a-z]{1,9}", 0..3),
         );
         (Just(name), Just(processes), IMAGE, rest).prop_map(|(name, processes, image, rest)| {
-            let (crons, volumes, env, exposure, release, writable, environment, criticality) = rest;
+            let (crons, volumes, env, exposure, release, writable, environment, criticality, links) = rest;
             let mut spec = object([
                 ("image", Some(json!(image))),
                 ("processes", Some(json!(processes)).filter(|_| !processes.is_empty())),
@@ -265,10 +266,37 @@ pub fn app() -> impl Strategy<Value = App> {
                 ("writableRoot", writable.then_some(json!(true))),
                 ("environment", environment.map(|environment| json!(environment))),
                 ("criticality", criticality.map(|criticality| json!(criticality))),
+                ("links", Some(json!(links)).filter(|_| !links.is_empty())),
             ]);
             spec.as_object_mut().unwrap().extend(exposure);
             App { name, spec }
         })
+    })
+}
+
+/// Any valid app, with names of links and paths of routes that nobody looked at: what a person may write.
+pub fn unchecked() -> impl Strategy<Value = App> {
+    let link = prop_oneof![
+        "[A-Za-z0-9._ /é-]{0,6}",
+        "[a-z]{60,66}",
+        "[A-Za-z][a-z0-9._-]{0,5}[a-z]"
+    ];
+    let path = prop_oneof!["/[ab./%2f?#é ]{0,6}", "[/a]{0,3}", "/([a-z.]{1,3}/){0,3}[a-z.]{0,2}"];
+    (app(), of(link), of(path)).prop_map(|(mut app, link, path)| {
+        let spec = app.spec.as_object_mut().unwrap();
+        if let Some(link) = link {
+            spec.insert("links".into(), json!({link: "https://example.org"}));
+        }
+        let answers = |process: &&Value| process.get("port").is_some() || process["name"] == "web";
+        let processes = spec.get("processes").and_then(Value::as_array).into_iter().flatten();
+        let process = processes
+            .clone()
+            .find(answers)
+            .map_or(json!("web"), |process| process["name"].clone());
+        if let Some(path) = path.filter(|_| spec.get("exposure").is_none()) {
+            spec.insert("routes".into(), json!([{"path": path, "process": process}]));
+        }
+        app
     })
 }
 
@@ -278,7 +306,8 @@ fn exposure(answering: Vec<String>) -> impl Strategy<Value = Map<String, Value>>
         return Just(Map::from_iter([("exposure".to_owned(), json!("None"))])).boxed();
     }
     let hosts = btree_set(NAME, 0..3);
-    let routes = btree_map("/[ab]{1,3}", select(answering), 0..3);
+    let path = prop_oneof!["/[ab]{1,3}", "/[ab]{1,3}/[a-z0-9._~-]{1,2}[a-z]/?", "/[ab]:@%C3%A9[ab]"];
+    let routes = btree_map(path, select(answering), 0..3);
     (hosts, routes, any::<bool>())
         .prop_map(|(hosts, routes, exposed)| {
             if !exposed {

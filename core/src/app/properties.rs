@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::arbitrary::{App, app};
+use super::arbitrary::{App, app, unchecked};
 use super::offline;
 use crate::api::{StartupApp, conform};
 use crate::json::text;
@@ -81,6 +81,34 @@ fn selects(selector: &BTreeMap<&str, &str>, labels: &BTreeMap<&str, &str>) -> bo
     selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
+/// What the API server asks of annotation keys and of the paths of an Ingress, written down a second time.
+fn takes(object: &Value) -> Result<(), TestCaseError> {
+    let legal = regex::Regex::new("^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$").unwrap();
+    let keys = ["/metadata/annotations", "/spec/template/metadata/annotations"];
+    for (key, _) in keys.into_iter().flat_map(|pointer| map(object.pointer(pointer))) {
+        let name = key.split_once('/').map_or(key, |(_, name)| name);
+        prop_assert!(legal.is_match(name) && name.len() <= 63, "annotation {key}");
+    }
+    let paths = object
+        .pointer("/spec/rules")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let paths = paths.flat_map(|rule| rule["http"]["paths"].as_array().unwrap());
+    let mut seen = BTreeSet::new();
+    for path in paths.map(|path| text(path, "/path")) {
+        let refused = ["//", "/./", "/../", "%2f", "%2F", "?", "#"];
+        prop_assert!(
+            path.starts_with('/') && !refused.iter().any(|part| path.contains(part)),
+            "path {path}"
+        );
+        prop_assert!(!path.ends_with("/.") && !path.ends_with("/.."), "path {path}");
+        seen.insert(path);
+    }
+    prop_assert!(text(object, "/kind") != "Ingress" || seen.contains("/"));
+    Ok(())
+}
+
 /// No name in common, and no selector of one that takes a pod of the other.
 fn keep_apart(one: &App, other: &App) -> Result<(), TestCaseError> {
     let (one, other) = (objects(one, open_shift()), objects(other, open_shift()));
@@ -120,6 +148,7 @@ proptest! {
             && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
         for platform in platforms() {
             for object in objects(&app, platform) {
+                takes(&object)?;
                 let name = text(&object, "/metadata/name");
                 let longest = if text(&object, "/kind") == "CronJob" { 52 } else { 63 };
                 prop_assert!(legal(name) && name.len() <= longest, "{name}");
@@ -127,6 +156,23 @@ proptest! {
                     prop_assert!(value.len() <= 63 && !value.is_empty(), "{key}: {value}");
                 }
                 prop_assert_eq!(object.pointer("/metadata/ownerReferences"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_written_is_refused_with_a_fix_or_renders_what_the_api_server_takes(app in unchecked()) {
+        for platform in platforms() {
+            let parsed: StartupApp = serde_json::from_value(app.manifest(&namespace(platform), platform)).unwrap();
+            match offline(&parsed, &namespace(platform), platform) {
+                Ok(rendered) => {
+                    for object in &rendered.objects {
+                        takes(object)?;
+                    }
+                }
+                Err(faults) => for fault in faults {
+                    prop_assert!(fault.field.is_some() && !fault.fix.is_empty(), "{fault}");
+                },
             }
         }
     }

@@ -54,6 +54,8 @@ use super::schema;
         .message("spec.image is missing: name an image here, or one in each of spec.processes[]"),
     validation = Rule::new("!has(self.env) || !has(self.secretEnv) || self.env.all(name, !(name in self.secretEnv))")
         .message("a variable is both in spec.env and in spec.secretEnv: keep one of them"),
+    validation = Rule::new("!has(self.links) || self.links.all(name, name.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))")
+        .message("the name of a link in spec.links must be at most 63 letters without accents, digits, -, _ and ., the first and last a letter or digit: rename it"),
 )]
 pub struct StartupAppSpec {
     /// The image of every process that names none of its own: fully qualified (with its registry), with a tag other
@@ -132,7 +134,8 @@ pub struct StartupAppSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
 
-    /// Links for people, by name, shown in status and in Argo CD.
+    /// Links for people, by name, shown in status and in Argo CD. A name becomes part of an annotation's key: at most 63
+    /// letters without accents, digits, `-`, `_` and `.`, the first and last a letter or digit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::links")]
     pub links: BTreeMap<String, String>,
@@ -187,15 +190,21 @@ impl Criticality {
 }
 
 /// Sends the requests of one path to one process.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("!self.path.matches('//|/[.][.]?(/|$)|%2[fF]')")
+    .message("the path of a route holds //, a part . or .., or %2F, which no Ingress takes: write the plain path"))]
 pub struct Route {
     /// One of the app's hosts. Absent: every host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub host: Option<String>,
-    /// A path prefix, element by element: `/api` matches `/api` and `/api/x`, not `/apis`.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/[^ ]*$"))]
+    /// A path prefix, element by element: `/api` matches `/api` and `/api/x`, not `/apis`. The characters of a URL's
+    /// path (RFC 3986), others percent-encoded; without `//`, a part `.` or `..`, `%2F`, `?` and `#`.
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^/([-A-Za-z0-9._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$")
+    )]
     pub path: String,
     /// The name of a process that has a port.
     #[schemars(length(min = 1, max = 20))]

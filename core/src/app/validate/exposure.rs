@@ -196,10 +196,19 @@ fn check_routes(routes: &[Route], hosts: &[String], processes: &[ValidProcess], 
                 "add it to spec.hosts",
             ));
         }
+        if let Some(message) = unroutable(&route.path) {
+            faults.push(invalid(
+                format!("{field}.path"),
+                message,
+                "write the plain path, as in /api: its beginning is enough",
+            ));
+        }
+        // An Ingress compares element by element: a slash at the end says nothing.
+        let same = |a: &str, b: &str| a.trim_end_matches('/') == b.trim_end_matches('/');
         let twice = routes
             .iter()
             .take(index)
-            .any(|other| other.host == route.host && other.path == route.path);
+            .any(|other| other.host == route.host && same(&other.path, &route.path));
         if twice {
             faults.push(invalid(
                 format!("{field}.path"),
@@ -208,6 +217,36 @@ fn check_routes(routes: &[Route], hosts: &[String], processes: &[ValidProcess], 
             ));
         }
     }
+}
+
+/// Why no Ingress takes or ever matches a path.
+/// Source: kubernetes/kubernetes, pkg/apis/networking/validation, `invalidPathSequences` and `invalidPathSuffixes`.
+fn unroutable(path: &str) -> Option<String> {
+    let strange = |c: &char| !(c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/%".contains(*c));
+    let dots = |part: &str| matches!(part, "." | "..");
+    let encoded = path
+        .split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()));
+    if !path.starts_with('/') {
+        return Some(format!("the path {path:?} does not begin with /"));
+    }
+    if let Some(character) = path.chars().find(strange) {
+        let why = match character {
+            '?' | '#' => "a route sees the path alone, not what follows it",
+            _ => "it must be percent-encoded in a path",
+        };
+        return Some(format!("the path {path:?} holds {character:?}: {why}"));
+    }
+    if !encoded || path.to_ascii_lowercase().contains("%2f") {
+        return Some(format!("the path {path:?} holds a % that no Ingress takes"));
+    }
+    if path.contains("//") || path.split('/').any(dots) {
+        return Some(format!(
+            "the path {path:?} holds //, or a part . or .., which no Ingress takes"
+        ));
+    }
+    None
 }
 
 /// Who answers a path that no route names.

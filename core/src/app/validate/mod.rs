@@ -13,7 +13,7 @@ use super::reasons::Reason;
 use super::valid::{ContentRef, Identity, ValidApp, ValidProcess};
 use crate::api::startup_app::{Criticality, EnvFrom, Environment, StartupApp, StartupAppSpec};
 use crate::fault::Fault;
-use crate::platform::{NamespaceContext, Platform};
+use crate::platform::{NamespaceContext, Platform, is_label_value};
 
 pub use tasks::release_key;
 
@@ -58,6 +58,7 @@ pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context
     let crons = tasks::crons(spec, &processes, context.platform, &mut faults);
     let release = tasks::release(spec, &processes, &mut faults);
     let exposure = exposure::exposure(&identity, spec, environment, &processes, context, &mut faults);
+    check_links(&spec.links, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -102,6 +103,20 @@ fn check_name(name: &str, faults: &mut Faults) {
             "metadata.name",
             format!("{name:?} is not a letter followed by at most 39 of a-z, 0-9 and -, the last not a hyphen"),
             "rename the app",
+        ));
+    }
+}
+
+/// A link's name becomes the name part of an annotation's key.
+fn check_links(links: &BTreeMap<String, String>, faults: &mut Faults) {
+    for name in links.keys().filter(|name| name.is_empty() || !is_label_value(name)) {
+        faults.push(invalid(
+            format!("spec.links.{name}"),
+            format!(
+                "{name:?} is not a link's name: at most 63 letters without accents, digits, '-', '_' and '.', the first \
+                 and last a letter or digit"
+            ),
+            "rename the link",
         ));
     }
 }

@@ -193,6 +193,14 @@ fn bad_input_names_the_field_the_reason_and_the_fix() {
             "spec.release.command: InvalidSpec: is empty",
         ),
         (
+            format!("{{{I}, links: {{\"Site d'équipe\": 'https://example.org'}}}}"),
+            "spec.links.Site d'équipe: InvalidSpec",
+        ),
+        (
+            format!("{{{I}, links: {{'': 'https://example.org'}}}}"),
+            "spec.links.: InvalidSpec",
+        ),
+        (
             format!("{{{I}, volumes: [{{name: v, mountPath: /tmp, temporary: {{}}}}]}}"),
             "spec.volumes[0].mountPath",
         ),
@@ -249,6 +257,39 @@ fn routes_are_longest_first_and_the_rest_goes_to_web() {
             .map(|(path, process)| format!("{path} {process}"))
             .collect::<Vec<_>>(),
         ["/api/v2/files web", "/api api", "/ web"]
+    );
+}
+
+#[test]
+fn a_path_that_no_ingress_takes_or_matches_is_refused() {
+    for path in [
+        "api", "//", "/a//b", "/a/./b", "/a/../b", "/a%2fb", "/a%2Fb", "/a/.", "/a/..", "/..", "/a?x=1", "/a#b",
+        "/a b", "/é", "/a%", "/a%zz", "/a%2", "/\\n", "/a\\\"b",
+    ] {
+        let told = fault(&format!("{{{I}, routes: [{{path: \"{path}\", process: web}}]}}"));
+        assert!(
+            told.starts_with("spec.routes[0].path: InvalidSpec: the path "),
+            "{told}"
+        );
+    }
+    for path in [
+        "/",
+        "/api",
+        "/api/",
+        "/.well-known",
+        "/a..b",
+        "/a.",
+        "/%C3%A9",
+        "/a:b@c;d=e,f",
+    ] {
+        valid(&format!("{{{I}, routes: [{{path: '{path}', process: web}}]}}"));
+    }
+    let told = fault(&format!(
+        "{{{I}, routes: [{{path: /a, process: web}}, {{path: /a/, process: web}}]}}"
+    ));
+    assert!(
+        told.starts_with("spec.routes[1].path: InvalidSpec: the path /a/ stands twice"),
+        "{told}"
     );
 }
 
