@@ -62,6 +62,8 @@ pub fn disruption_budget(frame: Frame<'_>, process: &ValidProcess) -> Option<Pod
         metadata: frame.metadata(frame.child_name(&process.name), part(process)),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
+            // An instance that does not serve protects nothing, and would keep its node from being drained for ever.
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".into()),
             selector: Some(LabelSelector {
                 match_labels: Some(frame.selector(&process.name)),
                 match_expressions: None,
