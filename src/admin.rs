@@ -5,7 +5,8 @@
 //! * `GET /metrics`: Prometheus' text form;
 //! * `PUT /log-level`, body = directives: from the same host only (`kubectl port-forward` is).
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -43,11 +44,31 @@ pub struct Admin {
     pub log_level: LogLevel,
 }
 
+/// Listens at that address. `[::]` is every address of both families, unless the kernel is told otherwise
+/// (`net.ipv6.bindv6only`); on a host without IPv6 it is every address of IPv4.
+///
+/// # Errors
+/// When the address or port cannot be had.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    let every = address.ip() == Ipv6Addr::UNSPECIFIED;
+    match bound {
+        Err(error) if every && error.kind() != io::ErrorKind::AddrInUse => {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "no IPv6: listening on IPv4 alone"
+            );
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
 /// Answers on `listener` until the future is dropped.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, admin: Admin) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, admin: Admin) -> io::Result<()> {
     let service = router(admin).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await
 }
@@ -138,6 +159,18 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE
         );
         assert_eq!(ask(admin(true), "GET", "/readyz", far).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn it_listens_on_every_address_of_both_families() {
+        let listener = bind("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let reached = |ip: std::net::IpAddr| tokio::net::TcpStream::connect((ip, port));
+        reached(Ipv4Addr::LOCALHOST.into()).await.unwrap();
+        // As far as this machine has IPv6.
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok() {
+            reached(Ipv6Addr::LOCALHOST.into()).await.unwrap();
+        }
     }
 
     #[tokio::test]

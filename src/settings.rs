@@ -45,7 +45,7 @@ pub struct Settings {
     #[arg(
         long,
         env = "TREMPLIN_ADMIN_ADDRESS",
-        default_value = "0.0.0.0:8080",
+        default_value = "[::]:8080",
         value_name = "ADDRESS:PORT"
     )]
     pub admin_address: SocketAddr,

@@ -7,7 +7,6 @@ use clap::Args;
 use k8s_openapi::jiff::Timestamp;
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -95,7 +94,7 @@ impl Arguments {
             stop.send_replace(true);
             // The receivers see the value even when the sender is gone.
         });
-        let listener = TcpListener::bind(self.settings.admin_address)
+        let listener = admin::bind(self.settings.admin_address)
             .await
             .map_err(|error| ControllerError::Io("--admin-address", error))?;
         let config = Config::infer()
