@@ -72,7 +72,7 @@ impl Cluster {
     }
 }
 
-/// The last warning; or, when the kubelet ended the container for its probe, what the probe said last, and that.
+/// The last warning, without the Job controller's that time is up, which its condition tells; or, when the kubelet ended the container for its probe, what the probe said last, and that.
 fn telling(events: &[Event]) -> Option<String> {
     let last = |wanted: &dyn Fn(&&Event) -> bool| events.iter().filter(wanted).max_by_key(|event| seen_at(event));
     let message = |event: &Event| event.message.clone().unwrap_or_default();
@@ -81,7 +81,7 @@ fn telling(events: &[Event]) -> Option<String> {
     let failed = last(&|event| is(event, "Unhealthy"));
     match (ended, failed) {
         (Some(ended), Some(failed)) => Some(format!("{}; {}", message(failed), message(ended))),
-        _ => last(&|event| event.type_.as_deref() == Some("Warning")).map(message),
+        _ => last(&|event| event.type_.as_deref() == Some("Warning") && !is(event, "DeadlineExceeded")).map(message),
     }
 }
 
@@ -125,6 +125,20 @@ mod tests {
             Some("Back-off restarting failed container")
         );
         assert_eq!(telling(&events[2..]), None);
+    }
+
+    #[test]
+    fn why_a_job_made_no_pod_is_told_also_after_its_time_is_up() {
+        let events = [
+            event("Warning", "FailedCreate", "exceeded quota: q", 1),
+            event(
+                "Warning",
+                "DeadlineExceeded",
+                "Job was active longer than specified deadline",
+                2,
+            ),
+        ];
+        assert_eq!(telling(&events).as_deref(), Some("exceeded quota: q"));
     }
 
     #[test]

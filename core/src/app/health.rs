@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::mask::mask;
 use super::observed::Observed;
 use super::reasons::Reason;
+use super::release;
 use super::reminder::is_seen;
 use crate::labels;
 use crate::live::{ContainerFact, DeploymentFacts, Ended, Live, PodFacts};
@@ -320,5 +321,6 @@ pub fn unexplained(observed: &Observed) -> Vec<String> {
     });
     pods.map(|pod| pod.uid().to_owned())
         .chain(jobs.map(|job| job.uid().to_owned()))
+        .chain(release::ended_unexplained(observed).map(str::to_owned))
         .collect()
 }

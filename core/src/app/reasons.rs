@@ -100,7 +100,7 @@ reasons! {
         => "Correct what the message names; report it if the spec looks right.";
     Forbidden: "The operator lacks a right that it needs."
         => "Ask the platform team to install the chart's roles.";
-    ReleaseFailed: "The release command failed; the old version keeps serving."
+    ReleaseFailed: "The release command failed, or never started in its time; the old version keeps serving."
         => "Commit a version that releases, or try once more with `kubectl tremplin restart`.";
     ReleaseOutcomeUnknown: "The release command was started but its Job is gone: nobody knows whether it succeeded."
         => "Look at what it should have done, then commit a new version or run it again with `kubectl tremplin restart`.";

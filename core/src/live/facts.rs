@@ -128,6 +128,8 @@ pub struct JobFacts {
     pub suspended: bool,
     /// Pods running.
     pub active: i32,
+    /// Pods that ended otherwise than well.
+    pub failed: i32,
     /// When it started.
     pub started_at: Option<Timestamp>,
     /// When it completed.
@@ -236,6 +238,7 @@ impl Kept for Job {
                 .and_then(Value::as_bool)
                 .unwrap_or_default(),
             active: int(object, "/status/active"),
+            failed: int(object, "/status/failed"),
             started_at: time(object.pointer("/status/startTime")),
             completed_at: time(object.pointer("/status/completionTime")),
             finished: items(object, "/status/conditions")

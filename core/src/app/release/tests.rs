@@ -1,7 +1,9 @@
+use serde_json::json;
+
 use crate::app::observed::{Content, ContentDigest};
 use crate::app::testing::World;
 use crate::app::valid::ContentRef;
-use crate::app::{Hold, Step};
+use crate::app::{Hold, ReleaseState, Step, unexplained};
 use crate::labels::RESTARTED_AT;
 
 fn spec(image: &str) -> String {
@@ -222,4 +224,61 @@ fn a_release_taken_out_of_the_spec_while_it_runs_is_waited_for() {
         world.settle();
         assert!(image_of(&world).ends_with(":two"));
     }
+}
+
+#[test]
+fn a_release_that_never_had_a_pod_is_told_with_what_kept_it() {
+    const QUOTA: &str = "Error creating: pods \"x\" is forbidden: exceeded quota: dso-quota, requested: limits.cpu=1, used: limits.cpu=2, limited: limits.cpu=2";
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let job = world.running().remove(0);
+    let failed = json!({"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"});
+    world.jobs.get_mut(&job).unwrap()["status"] = json!({"startTime": "2026-11-22T10:00:00Z", "conditions": [failed]});
+    let uid = world.jobs[&job]["metadata"]["uid"].as_str().unwrap().to_owned();
+    assert_eq!(unexplained(&world.observed()), [uid.as_str()], "its Events are read");
+
+    for (event, said) in [
+        (
+            Some(QUOTA),
+            "it never started: the quota dso-quota has no room (limits.cpu: 1 asked, 2 of 2 used)",
+        ),
+        (
+            None,
+            "it never started: no pod could be made for it in spec.release.timeoutSeconds",
+        ),
+    ] {
+        let mut observed = world.observed();
+        observed
+            .events
+            .extend(event.map(|event| (uid.clone(), event.to_owned())));
+        let crate::app::Decision::Go(plan) = crate::app::decide(&world.app, &observed, &world.platform) else {
+            panic!("no plan");
+        };
+        let ReleaseState::Failed(words) = &plan.release else {
+            panic!("{:?}", plan.release);
+        };
+        assert!(words.starts_with(said), "{words}");
+    }
+    world.settle();
+    assert_eq!(world.ready(), "False/ReleaseFailed Stalled");
+    assert_eq!(
+        unexplained(&world.observed()),
+        [""; 0],
+        "what is recorded is not asked for again"
+    );
+
+    // A pod that ran out of time did start.
+    let mut world = released();
+    world.commit(&spec("two"));
+    world.settle();
+    let job = world.running().remove(0);
+    let failed = json!({"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"});
+    world.jobs.get_mut(&job).unwrap()["status"] = json!({"failed": 1, "conditions": [failed]});
+    world.settle();
+    assert!(
+        world.status().conditions[0]
+            .message
+            .contains("DeadlineExceeded: too long")
+    );
 }

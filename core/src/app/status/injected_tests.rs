@@ -134,3 +134,19 @@ fn a_failed_release_is_told_by_its_own_container() {
         "{message}"
     );
 }
+
+#[test]
+fn a_release_that_a_sidecar_outlived_is_not_told_to_have_failed_with_exit_code_0() {
+    let mut world = World::new("{image: 'ghcr.io/brigade/site:one', release: {command: [migrate]}}");
+    world.settle();
+    let job = world.running().remove(0);
+    world.end_job(&job, false, "");
+    world.jobs.get_mut(&job).unwrap()["status"]["conditions"][0]["reason"] = json!("DeadlineExceeded");
+    world.pods[0]["status"]["containerStatuses"] = json!([done("release"), ended("istio-proxy", 143, 0)]);
+    world.settle();
+    let message = &world.status().conditions[0].message;
+    assert!(
+        message.contains("it ended well, but the container istio-proxy of its pod ran on"),
+        "{message}"
+    );
+}
