@@ -29,6 +29,8 @@ fn object(name: &str, spec: &str) -> DynamicObject {
 
 const I: &str = "image: 'ghcr.io/b/s:1'";
 
+// One row per rule.
+#[allow(clippy::too_many_lines)]
 #[tokio::test]
 async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_written() {
     let control_plane = ControlPlane::shared().await.unwrap();
@@ -49,6 +51,9 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
         format!("{{processes: [{many}]}}"),
         format!("{{{I}, env: {{A: b}}, secretEnv: {{C: {{name: s, key: k}}}}, envFrom: [{{secretRef: {{name: s}}}}]}}"),
         format!("{{{I}, volumes: [{{name: v, mountPath: /v, temporary: {{}}}}]}}"),
+        format!(
+            "{{{I}, links: {{Code: 'https://example.org'}}, routes: [{{path: /.well-known/a%C3%A9/, process: web}}]}}"
+        ),
     ] {
         api.create(&strict, &object("brigade", &spec))
             .await
@@ -69,6 +74,36 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
             "brigade",
             format!("{{{I}, envFrom: [{{}}]}}"),
             "exactly one of secretRef and configMapRef",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, links: {{\"Site d'équipe\": 'https://example.org'}}}}"),
+            "the name of a link",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, routes: [{{path: /a/../b, process: web}}]}}"),
+            "which no Ingress takes",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, routes: [{{path: '/a?x=1', process: web}}]}}"),
+            "spec.routes[0].path",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, processes: [{{name: web, health: {{command: [ok], port: 9999}}}}]}}"),
+            "a command asks no port",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, volumes: [{{name: v, mountPath: /v/../tmp, temporary: {{}}}}]}}"),
+            "a part . or ..",
+        ),
+        (
+            "brigade",
+            format!("{{{I}, volumes: [{{name: v, mountPath: //tmp, temporary: {{}}}}]}}"),
+            "spec.volumes[0].mountPath",
         ),
         (
             "brigade",
@@ -129,7 +164,7 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
 
 /// For each CEL rule of the CRD, by its message: the name and spec of an object that breaks it and no other rule, and
 /// the field that `tremplin check` names.
-const BREACHES: [(&str, &str, &str, &str); 9] = [
+const BREACHES: [(&str, &str, &str, &str); 11] = [
     (
         "metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most 40 characters: shorten or rename it",
         "1brigade",
@@ -183,6 +218,18 @@ const BREACHES: [(&str, &str, &str, &str); 9] = [
         "brigade",
         "{image: 'ghcr.io/b/s:1', links: {équipe: 'https://example.org'}}",
         "spec.links.équipe",
+    ),
+    (
+        "the mountPath of a volume holds a part . or ..: write the plain path",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', volumes: [{name: v, mountPath: /v/../tmp, temporary: {}}]}",
+        "spec.volumes[0].mountPath",
+    ),
+    (
+        "health has both port and command, and a command asks no port: keep one of them",
+        "brigade",
+        "{image: 'ghcr.io/b/s:1', processes: [{name: web, health: {port: 9999, command: [x]}}]}",
+        "spec.processes[0].health",
     ),
 ];
 

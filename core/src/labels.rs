@@ -24,6 +24,13 @@ pub const CRON: &str = "tremplin.dev/cron";
 /// Marks the release Job and its pod.
 pub const RELEASE: &str = "tremplin.dev/release";
 
+/// The tier of a child, where the platform has no key of its own for it.
+pub const TIER: &str = "tremplin.dev/tier";
+/// The technology of a child, where the platform has no key of its own for it.
+pub const TECHNOLOGY: &str = "tremplin.dev/component";
+/// The criticality of the app, where the platform has no key of its own for it.
+pub const CRITICALITY: &str = "tremplin.dev/criticality";
+
 /// The name of the release's container. That of a process or cron has the name of the process or cron.
 pub const RELEASE_CONTAINER: &str = "release";
 

@@ -69,7 +69,7 @@ fn command() -> impl Strategy<Value = Option<Value>> {
 fn demand() -> impl Strategy<Value = (Option<Value>, Option<Value>)> {
     let size = select(vec!["XS", "S", "M", "L", "XL"]).prop_map(|size| (Some(json!(size)), None));
     let cpu = prop_oneof!["[1-9][0-9]{0,3}m", "[1-9](\\.[1-9])?"];
-    let memory = prop_oneof!["[1-9][0-9]{0,3}(Mi|M)", "[1-9](\\.5)?Gi"];
+    let memory = prop_oneof!["[1-9][0-9]{1,3}(Mi|M)", "[1-9](\\.5)?Gi"];
     let resources = (cpu, memory).prop_map(|(cpu, memory)| (None, Some(json!({"cpu": cpu, "memory": memory}))));
     prop_oneof![Just((None, None)), size, resources]
 }

@@ -177,9 +177,37 @@ proptest! {
         }
     }
 
+    /// Not one field is accepted and ignored: what an app calls itself stands on its Deployments on every platform.
+    #[test]
+    fn what_a_team_writes_for_the_platform_stands_on_its_children(app in app()) {
+        let written = |value: &Value| value.as_str().map(str::to_lowercase);
+        for platform in platforms() {
+            let objects = objects(&app, platform);
+            let deployments = objects.iter().filter(|object| text(object, "/kind") == "Deployment");
+            for deployment in deployments {
+                let name = text(deployment, "/metadata/labels/tremplin.dev~1process");
+                let processes = app.spec.get("processes").and_then(Value::as_array).into_iter().flatten();
+                let process = processes.clone().find(|process| process["name"] == name).cloned().unwrap_or_default();
+                let values: BTreeSet<_> = map(deployment.pointer("/metadata/labels")).into_values().collect();
+                for value in [&app.spec["criticality"], &process["tier"], &process["component"]] {
+                    if let Some(value) = written(value) {
+                        prop_assert!(values.contains(value.as_str()), "{value} not in {values:?}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn any_app_is_one_that_the_api_server_takes(app in app()) {
         prop_assert_eq!(conform::breaches("StartupApp", &app.manifest(&namespace(open_shift()), open_shift())), []);
+    }
+
+    #[test]
+    fn a_broken_app_keeps_no_node_from_being_drained(app in app()) {
+        for budget in objects(&app, open_shift()).iter().filter(|object| text(object, "/kind") == "PodDisruptionBudget") {
+            prop_assert_eq!(text(budget, "/spec/unhealthyPodEvictionPolicy"), "AlwaysAllow");
+        }
     }
 
     #[test]

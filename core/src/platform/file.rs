@@ -26,7 +26,7 @@ pub struct PlatformFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project_label: Option<String>,
 
-    /// The labels that the platform wants on every object. Absent: none beyond `app.kubernetes.io/*`.
+    /// The labels that the platform wants on every object. Absent: the standard ones and ours alone.
     #[serde(default)]
     pub labels: LabelsFile,
 
@@ -109,23 +109,23 @@ pub struct LabelsFile {
     pub environment_values: BTreeMap<Environment, String>,
 }
 
-/// The keys of the platform's labels. An absent key: no such label.
+/// The keys of the platform's labels.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelKeysFile {
-    /// For the app's name.
+    /// For the app's name. Absent: `app.kubernetes.io/name` alone has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// For the environment.
+    /// For the environment. Absent: no label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// For the tier: `frontend`, `backend`, `db`, `cache` or `auth`.
+    /// For the tier: `frontend`, `backend`, `db`, `cache` or `auth`. Absent: `tremplin.dev/tier`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    /// For the technology.
+    /// For the technology. Absent: `tremplin.dev/component`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// For the criticality: `high`, `medium` or `low`.
+    /// For the criticality: `high`, `medium` or `low`. Absent: `tremplin.dev/criticality`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<String>,
 }

@@ -29,7 +29,8 @@ impl fmt::Display for LabelKey {
     }
 }
 
-/// Under which keys the platform wants its labels. `None`: the platform does not ask for that one.
+/// Under which keys the platform wants its labels. `None`: the platform does not ask for that one; what a team writes
+/// about tier, component and criticality then stands under a key of ours.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelKeys {
     /// The app's name.

@@ -130,7 +130,8 @@ pub struct StartupAppSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writable_root: Option<bool>,
 
-    /// How much the platform's operators should care: becomes a label of every child. Absent: no label.
+    /// How much the platform's operators should care: becomes a label of every child, under the platform's key for it,
+    /// else `tremplin.dev/criticality`. Absent: no label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub criticality: Option<Criticality>,
 

@@ -54,11 +54,13 @@ pub struct Process {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
 
-    /// What it is in the platform's vocabulary. Absent: `frontend` for a process with a port, else `backend`.
+    /// What it is in the platform's vocabulary: a label of its children, under the platform's key for it, else
+    /// `tremplin.dev/tier`. Absent: `frontend` for a process with a port, else `backend`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
 
-    /// The technology it runs on, in the platform's vocabulary. Absent: no label.
+    /// The technology it runs on, in the platform's vocabulary: a label of its children, under the platform's key for
+    /// it, else `tremplin.dev/component`. Absent: no label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub component: Option<Component>,
@@ -87,14 +89,16 @@ pub struct Resources {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("!has(self.path) || !has(self.command)")
-    .message("health has both path and command: keep one of them"))]
+    .message("health has both path and command: keep one of them"),
+    validation = Rule::new("!has(self.port) || !has(self.command)")
+    .message("health has both port and command, and a command asks no port: keep one of them"))]
 pub struct Health {
     /// An HTTP path that answers 200 to 399 when the process can serve. Absent: a TCP connection is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^/[^ ]*$"))]
     pub path: Option<String>,
 
-    /// A program in the image that exits with 0 when the process is well.
+    /// A program in the image that exits with 0 when the process is well. Not together with `path` or `port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::arguments")]
     pub command: Vec<String>,
@@ -104,7 +108,8 @@ pub struct Health {
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<i32>,
 
-    /// How long it may take to start, in seconds. Absent: 60.
+    /// How long it may take to start, in seconds: until something answers at its port, or its command exits with 0. Only
+    /// for a process that has one of them. Absent: 60.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub start_seconds: Option<i32>,

@@ -11,7 +11,9 @@ use super::ObjectRef;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new(
         "(has(self.temporary) ? 1 : 0) + (has(self.secretRef) ? 1 : 0) + (has(self.configMapRef) ? 1 : 0) == 1")
-    .message("spec.volumes[] needs exactly one of temporary, secretRef and configMapRef"))]
+    .message("spec.volumes[] needs exactly one of temporary, secretRef and configMapRef"),
+    validation = Rule::new("!self.mountPath.matches('/[.][.]?(/|$)')")
+    .message("the mountPath of a volume holds a part . or ..: write the plain path"))]
 pub struct Volume {
     /// The volume's name, unique in the app.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
@@ -22,8 +24,9 @@ pub struct Volume {
     #[schemars(length(min = 1, max = 20))]
     pub process: Option<String>,
 
-    /// An absolute path in the container, other than `/tmp`, which is there already.
-    #[schemars(length(min = 2, max = 256), regex(pattern = r"^/[^: ]+$"))]
+    /// An absolute path in the container, other than `/tmp`, which is there already; without `//` and without a part `.`
+    /// or `..`.
+    #[schemars(length(min = 2, max = 256), regex(pattern = r"^(/[^/: ]+)+/?$"))]
     pub mount_path: String,
 
     /// An empty folder on the node, lost with the pod.

@@ -26,7 +26,7 @@ use serde_json::Value;
 use super::observed::ContentDigest;
 use super::valid::{ContentRef, ValidApp};
 use crate::api::startup_app::{StartupApp, Tier};
-use crate::platform::{LabelKeys, Platform};
+use crate::platform::{LabelKey, LabelKeys, Platform};
 use crate::{labels, names};
 
 pub use cron_job::cron_job_name;
@@ -207,16 +207,18 @@ impl Frame<'_> {
             env: _,
             criticality: _,
         } = self.platform.label_keys();
+        let tier_key = match (tier_key, part) {
+            (Some(key), _) => Some(key.as_str()),
+            // Only a platform asks what all of an app is.
+            (None, Part::App) => None,
+            (None, _) => Some(labels::TIER),
+        };
+        let component_key = component_key.as_ref().map_or(labels::TECHNOLOGY, LabelKey::as_str);
+        let pairs = [(tier_key, Some(tier.as_str())), (Some(component_key), component)];
         all.extend(
-            tier_key
-                .as_ref()
-                .map(|key| (key.as_str().to_owned(), tier.as_str().to_owned())),
-        );
-        all.extend(
-            component_key
-                .as_ref()
-                .zip(component)
-                .map(|(key, value)| (key.as_str().to_owned(), value.to_owned())),
+            pairs
+                .into_iter()
+                .filter_map(|(key, value)| Some((key?.to_owned(), value?.to_owned()))),
         );
         all
     }

@@ -13,7 +13,8 @@ use super::reasons::Reason;
 use super::valid::{ContentRef, Identity, ValidApp, ValidProcess};
 use crate::api::startup_app::{Criticality, EnvFrom, Environment, StartupApp, StartupAppSpec};
 use crate::fault::Fault;
-use crate::platform::{NamespaceContext, Platform, is_label_value};
+use crate::labels;
+use crate::platform::{LabelKey, NamespaceContext, Platform, is_label_value};
 
 pub use tasks::release_key;
 
@@ -128,14 +129,18 @@ fn platform_labels(
     platform: &Platform,
 ) -> BTreeMap<String, String> {
     let keys = platform.label_keys();
+    let criticality = keys.criticality.as_ref().map_or(labels::CRITICALITY, LabelKey::as_str);
     let values = [
-        (&keys.app, Some(identity.name.as_str())),
-        (&keys.env, Some(platform.env_label_value(environment))),
-        (&keys.criticality, spec.criticality.map(Criticality::as_str)),
+        (keys.app.as_ref().map(LabelKey::as_str), Some(identity.name.as_str())),
+        (
+            keys.env.as_ref().map(LabelKey::as_str),
+            Some(platform.env_label_value(environment)),
+        ),
+        (Some(criticality), spec.criticality.map(Criticality::as_str)),
     ];
     values
         .into_iter()
-        .filter_map(|(key, value)| Some((key.as_ref()?.as_str().to_owned(), value?.to_owned())))
+        .filter_map(|(key, value)| Some((key?.to_owned(), value?.to_owned())))
         .collect()
 }
 

@@ -15,6 +15,13 @@ use crate::quantity::Quantity;
 /// How long a process may take to start when it does not say, in seconds.
 const START_SECONDS: i32 = 60;
 
+/// The least CPU: Kubernetes counts in thousandths.
+const LEAST_CPU: &str = "1m";
+/// The least memory: with less, container runtimes refuse to start a container at all (CRI-O 12 MiB, runc 6 MiB).
+const LEAST_MEMORY: &str = "6Mi";
+/// The least that a folder may be bounded to: a page. Kubernetes takes 0 for no bound at all.
+const LEAST_FOLDER: &str = "4Ki";
+
 pub fn processes(
     spec: &StartupAppSpec,
     environment: Environment,
@@ -91,7 +98,21 @@ fn one(
             "keep one of them",
         ));
     }
+    if health.port.is_some() && !health.command.is_empty() {
+        faults.push(invalid(
+            format!("{field}.health"),
+            "has both command and port, and a command asks no port",
+            "keep one of them",
+        ));
+    }
     let asked = health.port.or(port);
+    if asked.is_none() && health.command.is_empty() && health.start_seconds.is_some() {
+        faults.push(invalid(
+            format!("{field}.health.startSeconds"),
+            "nothing tells when the process has started: it has neither a port nor a health command",
+            "set health.command, or remove startSeconds",
+        ));
+    }
     if asked.is_none() && health.path.is_some() {
         faults.push(invalid(
             format!("{field}.health.path"),
@@ -200,22 +221,27 @@ pub fn size(field: &str, name: Option<&str>, platform: &Platform, faults: &mut F
 }
 
 fn explicit(field: &str, resources: &Resources, faults: &mut Faults) -> Option<Demand> {
-    let mut read = |name: &str, text: &str| match text.parse::<Quantity>() {
-        Ok(quantity) => Some(quantity),
-        Err(why) => {
-            faults.push(invalid(
-                format!("{field}.{name}"),
-                why.to_string(),
-                "write a quantity such as 250m or 256Mi",
-            ));
-            None
-        }
-    };
-    let (cpu, memory) = (read("cpu", &resources.cpu), read("memory", &resources.memory));
+    let Resources { cpu, memory } = resources;
+    let cpu = at_least(LEAST_CPU, &format!("{field}.cpu"), cpu, "250m", faults);
+    let memory = at_least(LEAST_MEMORY, &format!("{field}.memory"), memory, "256Mi", faults);
     Some(Demand {
         cpu: cpu?,
         memory: memory?,
     })
+}
+
+/// A quantity that something can be done with; the least is most often undercut by a forgotten unit.
+fn at_least(least: &str, field: &str, text: &str, example: &str, faults: &mut Faults) -> Option<Quantity> {
+    let why = match text.parse::<Quantity>() {
+        Ok(quantity) if least.parse().is_ok_and(|least: Quantity| quantity < least) => {
+            format!("{text:?} is less than {least}, too little for anything")
+        }
+        Ok(quantity) => return Some(quantity),
+        Err(why) => why.to_string(),
+    };
+    let fix = format!("write a quantity with its unit, such as {example}");
+    faults.push(invalid(field, why, &fix));
+    None
 }
 
 /// Gives each process the volumes it sees.
@@ -263,12 +289,14 @@ pub fn attach_volumes(spec: &StartupAppSpec, processes: &mut [ValidProcess], fau
 }
 
 fn valid_volume(field: &str, volume: &Volume, faults: &mut Faults) -> Option<ValidVolume> {
-    let mount_path = volume.mount_path.trim_end_matches('/');
+    // Two ways to write one path would pass for two paths: one slash at the end alone is let through.
+    let mount_path = volume.mount_path.strip_suffix('/').unwrap_or(&volume.mount_path);
     let wrong = match mount_path {
         "/tmp" => Some("is there already, in every process"),
         "" => Some("would hide the image"),
         path if !path.starts_with('/') => Some("is not an absolute path"),
         path if path.split('/').any(|part| part == "..") => Some("must not hold .."),
+        path if path.split('/').skip(1).any(|part| matches!(part, "" | ".")) => Some("must not hold // or a part ."),
         _ => None,
     };
     if let Some(wrong) = wrong {
@@ -287,17 +315,13 @@ fn valid_volume(field: &str, volume: &Volume, faults: &mut Faults) -> Option<Val
         ));
     }
     let source = match (&volume.temporary, &volume.secret_ref, &volume.config_map_ref) {
-        (Some(temporary), None, None) => match temporary.size.as_deref().map(str::parse::<Quantity>).transpose() {
-            Ok(size) => VolumeSource::Temporary(size),
-            Err(why) => {
-                faults.push(invalid(
-                    format!("{field}.temporary.size"),
-                    why.to_string(),
-                    "write a quantity such as 1Gi",
-                ));
-                return None;
+        (Some(temporary), None, None) => VolumeSource::Temporary(match &temporary.size {
+            Some(size) => {
+                let field = format!("{field}.temporary.size");
+                Some(at_least(LEAST_FOLDER, &field, size, "1Gi", faults)?)
             }
-        },
+            None => None,
+        }),
         (None, Some(secret), None) => VolumeSource::Content(ContentRef::secret(&secret.name)),
         (None, None, Some(config_map)) => VolumeSource::Content(ContentRef::config_map(&config_map.name)),
         _ => {

@@ -127,8 +127,28 @@ fn bad_input_names_the_field_the_reason_and_the_fix() {
             "spec.processes[0].resources.cpu: InvalidSpec",
         ),
         (
+            format!("{{{I}, processes: [{{name: web, resources: {{cpu: '0', memory: 1Gi}}}}]}}"),
+            "spec.processes[0].resources.cpu: InvalidSpec: \"0\" is less than 1m",
+        ),
+        (
+            format!("{{{I}, processes: [{{name: web, resources: {{cpu: '1', memory: '1'}}}}]}}"),
+            "spec.processes[0].resources.memory: InvalidSpec: \"1\" is less than 6Mi",
+        ),
+        (
+            format!("{{{I}, volumes: [{{name: v, mountPath: /d, temporary: {{size: '0'}}}}]}}"),
+            "spec.volumes[0].temporary.size: InvalidSpec: \"0\" is less than 4Ki",
+        ),
+        (
             format!("{{{I}, processes: [{{name: worker, health: {{path: /up}}}}], exposure: None}}"),
             "spec.processes[0].health.path",
+        ),
+        (
+            format!("{{{I}, processes: [{{name: web, health: {{command: [ok], port: 9999}}}}]}}"),
+            "spec.processes[0].health: InvalidSpec: has both command and port",
+        ),
+        (
+            format!("{{{I}, processes: [{{name: worker, health: {{startSeconds: 90}}}}], exposure: None}}"),
+            "spec.processes[0].health.startSeconds: InvalidSpec: nothing tells",
         ),
         (
             format!("{{{I}, exposure: moon}}"),
@@ -291,6 +311,37 @@ fn a_path_that_no_ingress_takes_or_matches_is_refused() {
         told.starts_with("spec.routes[1].path: InvalidSpec: the path /a/ stands twice"),
         "{told}"
     );
+}
+
+#[test]
+fn a_mount_path_is_written_in_one_way() {
+    let volume = |path: &str| format!("{{{I}, volumes: [{{name: v, mountPath: \"{path}\", temporary: {{}}}}]}}");
+    for path in [
+        "/",
+        "//",
+        "//tmp",
+        "/tmp",
+        "/tmp/",
+        "/tmp//",
+        "/./tmp",
+        "/d/../tmp",
+        "/d/..",
+        "/d//e",
+        "d",
+    ] {
+        let told = fault(&volume(path));
+        assert!(
+            told.starts_with("spec.volumes[0].mountPath: InvalidSpec"),
+            "{path}: {told}"
+        );
+    }
+    for path in ["/d", "/d/", "/tmp/d", "/..d", "/d.e/.f"] {
+        valid(&volume(path));
+    }
+    let told = fault(&format!(
+        "{{{I}, volumes: [{{name: v, mountPath: /d, temporary: {{}}}}, {{name: w, mountPath: /d/, temporary: {{}}}}]}}"
+    ));
+    assert!(told.contains("has another volume at /d"), "{told}");
 }
 
 #[test]
