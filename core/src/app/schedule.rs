@@ -18,6 +18,28 @@ const DESCRIPTORS: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
+/// Why a schedule cannot be used, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ScheduleError {
+    message: String,
+    fix: String,
+}
+
+impl ScheduleError {
+    /// What to do about it.
+    pub fn fix(&self) -> &str {
+        &self.fix
+    }
+}
+
+fn bad(message: String, fix: impl Into<String>) -> ScheduleError {
+    ScheduleError {
+        message,
+        fix: fix.into(),
+    }
+}
+
 /// A schedule in a time zone.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -26,34 +48,13 @@ pub struct Schedule {
     zone: TimeZoneName,
 }
 
-/// Why a schedule cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScheduleError {
-    /// A CronJob would not understand it.
-    #[error("{0}")]
-    Unreadable(String),
-    /// It names days that no calendar has, such as 30 February.
-    #[error("the schedule {0:?} never fires")]
-    NeverFires(String),
-}
-
-impl ScheduleError {
-    /// What to do about it.
-    pub fn fix(&self) -> &'static str {
-        match self {
-            Self::Unreadable(_) => "write five fields, as in `30 4 * * *`",
-            Self::NeverFires(_) => "name a day that its month has",
-        }
-    }
-}
-
 impl Schedule {
     /// Parses five fields or a descriptor.
     ///
     /// # Errors
-    /// What is wrong; also when it never fires (30 February).
+    /// What is wrong, and how to write it; also when it never fires (30 February).
     pub fn parse(text: &str, zone: &TimeZoneName) -> Result<Self, ScheduleError> {
-        let cron = parse_fields(text).map_err(ScheduleError::Unreadable)?;
+        let cron = parse_fields(text)?;
         let schedule = Self {
             text: text.to_owned(),
             cron,
@@ -61,7 +62,10 @@ impl Schedule {
         };
         match schedule.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
-            None => Err(ScheduleError::NeverFires(text.to_owned())),
+            None => Err(bad(
+                format!("the schedule {text:?} never fires"),
+                "name a day that its month has",
+            )),
         }
     }
 
@@ -85,51 +89,141 @@ impl Schedule {
     }
 }
 
-fn parse_fields(text: &str) -> Result<Cron, String> {
+fn parse_fields(text: &str) -> Result<Cron, ScheduleError> {
     let fields = match DESCRIPTORS.iter().find(|(name, _)| *name == text) {
         Some((_, fields)) => fields,
         None if text.starts_with('@') => {
-            return Err(format!(
-                "the schedule {text:?} is not one of @hourly, @daily, @weekly, @monthly, @yearly"
+            return Err(bad(
+                format!("the schedule {text:?} is not one of @hourly, @daily, @weekly, @monthly, @yearly"),
+                "use one of these, or five fields, as in `*/5 * * * *`",
             ));
         }
         None => text,
     };
+    if fields.contains("TZ=") {
+        return Err(bad(
+            format!("the schedule {text:?} holds a time zone"),
+            "write it in timeZone, beside the schedule",
+        ));
+    }
     let count = fields.split_whitespace().count();
     if count != 5 {
-        return Err(format!(
-            "the schedule {text:?} has {count} fields; it needs five: minute, hour, day of month, month, day of week"
+        return Err(bad(
+            format!(
+                "the schedule {text:?} has {count} fields; it needs five: minute, hour, day of month, month, day of week"
+            ),
+            "write five fields, as in `30 4 * * *`",
         ));
     }
     // The library knows more (L, W, #, seconds, Sunday as 7) than the CronJob controller does.
-    for (index, field) in fields.split_whitespace().enumerate() {
-        check_field(index, field).map_err(|why| format!("the schedule {text:?} {why}"))?;
-    }
-    Cron::from_str(fields).map_err(|error| format!("the schedule {text:?} cannot be read: {error}"))
+    let simple: Result<Vec<_>, _> = fields
+        .split_whitespace()
+        .zip(&FIELDS)
+        .map(|(text, field)| field.read(text))
+        .collect();
+    let simple = simple.map_err(|why| bad(format!("the schedule {text:?} {}", why.message), why.fix))?;
+    Cron::from_str(&simple.join(" ")).map_err(|error| {
+        bad(
+            format!("the schedule {text:?} cannot be read: {error}"),
+            "write ranges upwards, as in 1-5, and commas between values, as in 1,15",
+        )
+    })
 }
 
-fn check_field(index: usize, field: &str) -> Result<(), String> {
-    const MONTHS: &[&str] = &[
-        "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-    ];
-    const DAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-    let (names, top): (&[&str], u32) = match index {
-        0 => (&[], 59),
-        1 => (&[], 23),
-        2 => (&[], 31),
-        3 => (MONTHS, 12),
-        _ => (DAYS, 6),
-    };
-    for word in field.split([',', '-', '/']) {
-        let known = word == "*" || word == "?" && index >= 2 || names.contains(&word.to_ascii_uppercase().as_str());
-        if !known && !word.parse::<u32>().is_ok_and(|number| number <= top) {
-            return Err(format!(
-                "has {word:?} in its field {}, where a number up to {top} is needed",
-                index + 1
-            ));
+/// One of the five fields.
+struct Field {
+    name: &'static str,
+    least: u32,
+    most: u32,
+    /// What else may stand for a value.
+    words: &'static [&'static str],
+    example: &'static str,
+}
+
+const FIELDS: [Field; 5] = [
+    Field {
+        name: "minute",
+        least: 0,
+        most: 59,
+        words: &[],
+        example: "*/15",
+    },
+    Field {
+        name: "hour",
+        least: 0,
+        most: 23,
+        words: &[],
+        example: "8-18",
+    },
+    Field {
+        name: "day of month",
+        least: 1,
+        most: 31,
+        words: &["?"],
+        example: "1,15",
+    },
+    Field {
+        name: "month",
+        least: 1,
+        most: 12,
+        words: &[
+            "?", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+        ],
+        example: "JAN-JUN",
+    },
+    Field {
+        name: "day of week",
+        least: 0,
+        most: 6,
+        words: &["?", "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+        example: "MON-FRI, where Sunday is 0",
+    },
+];
+
+impl Field {
+    /// The field as both understand it. A step beyond the end leaves the first value alone, also to Kubernetes: it takes
+    /// `*/90` for `0`.
+    fn read(&self, text: &str) -> Result<String, ScheduleError> {
+        let parts: Result<Vec<_>, _> = text.split(',').map(|part| self.read_part(part)).collect();
+        parts.map(|parts| parts.join(","))
+    }
+
+    fn read_part(&self, part: &str) -> Result<String, ScheduleError> {
+        let (range, step) = part
+            .split_once('/')
+            .map_or((part, None), |(range, step)| (range, Some(step)));
+        for word in range.split('-') {
+            let number = word.parse::<u32>();
+            if word != "*"
+                && !self.words.contains(&word.to_ascii_uppercase().as_str())
+                && !number.is_ok_and(|number| (self.least..=self.most).contains(&number))
+            {
+                let Self {
+                    name,
+                    least,
+                    most,
+                    example,
+                    ..
+                } = self;
+                return Err(bad(
+                    format!("has {word:?} for its {name}, where a number from {least} to {most} is needed"),
+                    format!("write the {name} as in {example}"),
+                ));
+            }
+        }
+        match step.map(str::parse::<u32>) {
+            None => Ok(part.to_owned()),
+            Some(Ok(step @ 1..)) if step <= self.most => Ok(part.to_owned()),
+            Some(Ok(1..)) => Ok(match range.split('-').next() {
+                Some(first) if first != "*" && first != "?" => first.to_owned(),
+                _ => self.least.to_string(),
+            }),
+            Some(_) => Err(bad(
+                format!("has a step for its {} that is not a number from 1", self.name),
+                "write the step as in */15",
+            )),
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -150,6 +244,8 @@ mod tests {
             "@daily",
             "0 0 29 2 *",
             "5 4 * jan 0",
+            "*/90 * * * *",
+            "5/70 */30 * * *",
         ] {
             parse(good, "Europe/Paris").unwrap();
         }
@@ -157,20 +253,40 @@ mod tests {
 
     #[test]
     fn the_rest_is_refused_with_its_reason() {
-        for (bad, why) in [
-            ("", "0 fields"),
-            ("* * * *", "4 fields"),
-            ("0 * * * * *", "6 fields"),
-            ("61 * * * *", "up to 59"),
-            ("0 0 * * 7", "up to 6"),
-            ("0 0 L * *", "\"L\""),
-            ("0 0 * * MON#2", "MON#2"),
-            ("@every 5m", "is not one of"),
-            ("0 0 30 2 *", "never fires"),
-            ("5-1 * * * *", "cannot be read"),
+        for (bad, why, fix) in [
+            ("", "0 fields", "five fields"),
+            ("* * * *", "4 fields", "five fields"),
+            ("0 * * * * *", "6 fields", "five fields"),
+            ("TZ=UTC 0 4 * * *", "holds a time zone", "in timeZone"),
+            ("61 * * * *", "from 0 to 59", "*/15"),
+            ("0 0 0 * *", "from 1 to 31", "1,15"),
+            ("0 0 * * 7", "from 0 to 6", "Sunday is 0"),
+            ("0 0 L * *", "\"L\"", "day of month"),
+            ("0 0 * * MON#2", "MON#2", "day of week"),
+            ("*/0 * * * *", "a step for its minute", "*/15"),
+            ("*/x * * * *", "a step for its minute", "*/15"),
+            ("@every 5m", "is not one of", "use one of these"),
+            ("0 0 30 2 *", "never fires", "a day that"),
+            ("5-1 * * * *", "cannot be read", "upwards"),
         ] {
             let error = parse(bad, "UTC").unwrap_err();
-            assert!(error.to_string().contains(why), "{bad}: {error}");
+            assert!(error.message.contains(why), "{bad}: {error:?}");
+            assert!(error.fix.contains(fix), "{bad}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_beyond_the_end_fires_at_the_first_value_as_in_kubernetes() {
+        let after: Timestamp = "2026-11-22T12:30:00Z".parse().unwrap();
+        for (text, next) in [
+            ("*/90 * * * *", "2026-11-22T13:00:00Z"),
+            ("5/70 * * * *", "2026-11-22T13:05:00Z"),
+            ("10-20/99 * * * *", "2026-11-22T13:10:00Z"),
+            ("0 0 */40 * *", "2026-12-01T00:00:00Z"),
+        ] {
+            let schedule = parse(text, "UTC").unwrap();
+            assert_eq!(schedule.next_after(after), Some(next.parse().unwrap()), "{text}");
+            assert_eq!(schedule.as_str(), text);
         }
     }
 
