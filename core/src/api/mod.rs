@@ -6,6 +6,7 @@
 
 pub mod conform;
 pub mod crd;
+mod patterns;
 mod schema;
 pub mod startup_app;
 
