@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use serde::{Deserialize, Serialize};
 
 use super::last_words::last_words;
+use super::mask::mask;
 use super::observed::Observed;
 use super::valid::ValidApp;
 use crate::api::startup_app::StartupAppSpec;
@@ -343,7 +344,7 @@ impl Round<'_> {
             let said = self.observed.events.get(job.uid());
             let why = said.map_or_else(
                 || "no pod could be made for it in spec.release.timeoutSeconds".to_owned(),
-                |said| refusal::explain(said).unwrap_or_else(|| said.clone()),
+                |said| refusal::explain(said).unwrap_or_else(|| mask(said)),
             );
             return format!("it never started: {why}");
         }
