@@ -50,9 +50,9 @@ impl Evidence {
 }
 
 impl Cluster {
-    /// What the Events of the object of that UID tell of its trouble. `None` also when Events cannot be read: they are
-    /// evidence, never a decision.
-    pub async fn trouble_of(&self, namespace: &str, uid: &str) -> Option<String> {
+    /// What the Events of the object of that UID tell of its trouble: of a pod's, those of the pod itself and of its
+    /// container of that name. `None` also when Events cannot be read: they are evidence, never a decision.
+    pub async fn trouble_of(&self, namespace: &str, uid: &str, container: &str) -> Option<String> {
         if let Some(answer) = self.evidence.fresh(uid) {
             return answer.message;
         }
@@ -61,7 +61,7 @@ impl Cluster {
             .fields(&format!("involvedObject.uid={uid}"))
             .limit(MOST);
         let message = match events.list(&params).await {
-            Ok(list) => telling(&list.items),
+            Ok(list) => telling(&list.items, container),
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "failed to read events");
                 None
@@ -72,9 +72,14 @@ impl Cluster {
     }
 }
 
-/// The last warning, without the Job controller's that time is up, which its condition tells; or, when the kubelet ended the container for its probe, what the probe said last, and that.
-fn telling(events: &[Event]) -> Option<String> {
-    let last = |wanted: &dyn Fn(&&Event) -> bool| events.iter().filter(wanted).max_by_key(|event| seen_at(event));
+/// The last warning, without the Job controller's that time is up, which its condition tells; or, when the kubelet ended
+/// the container for its probe, what the probe said last, and that.
+fn telling(events: &[Event], container: &str) -> Option<String> {
+    let concerns = |event: &&Event| names_no_other(event, container);
+    let last = |wanted: &dyn Fn(&&Event) -> bool| {
+        let wanted = events.iter().filter(concerns).filter(wanted);
+        wanted.max_by_key(|event| seen_at(event))
+    };
     let message = |event: &Event| event.message.clone().unwrap_or_default();
     let is = |event: &Event, reason: &str| event.reason.as_deref() == Some(reason);
     let ended = last(&|event| is(event, "Killing") && message(event).contains("probe, will be restarted"));
@@ -83,6 +88,14 @@ fn telling(events: &[Event]) -> Option<String> {
         (Some(ended), Some(failed)) => Some(format!("{}; {}", message(failed), message(ended))),
         _ => last(&|event| event.type_.as_deref() == Some("Warning") && !is(event, "DeadlineExceeded")).map(message),
     }
+}
+
+/// A platform injects containers that have probes of their own. `fieldPath` names the one that an Event is about, as
+/// `spec.containers{web}`.
+fn names_no_other(event: &Event, container: &str) -> bool {
+    let path = event.involved_object.field_path.as_deref().unwrap_or_default();
+    path.split_once('{')
+        .is_none_or(|(_, name)| name.trim_end_matches('}') == container)
 }
 
 fn seen_at(event: &Event) -> Option<Timestamp> {
@@ -121,10 +134,10 @@ mod tests {
             event("Normal", "Pulled", "Container image already present", 4),
         ];
         assert_eq!(
-            telling(&events).as_deref(),
+            telling(&events, "web").as_deref(),
             Some("Back-off restarting failed container")
         );
-        assert_eq!(telling(&events[2..]), None);
+        assert_eq!(telling(&events[2..], "web"), None);
     }
 
     #[test]
@@ -138,7 +151,7 @@ mod tests {
                 2,
             ),
         ];
-        assert_eq!(telling(&events).as_deref(), Some("exceeded quota: q"));
+        assert_eq!(telling(&events, "web").as_deref(), Some("exceeded quota: q"));
     }
 
     #[test]
@@ -155,12 +168,24 @@ mod tests {
             event("Warning", "BackOff", "Back-off restarting failed container", 3),
         ];
         let told = "Startup probe failed: 503; Container web failed startup probe, will be restarted";
-        assert_eq!(telling(&events).as_deref(), Some(told));
+        assert_eq!(telling(&events, "web").as_deref(), Some(told));
         // One that ends for another reason, such as a new version, is not.
         let stopping = event("Normal", "Killing", "Stopping container web", 2);
         assert_eq!(
-            telling(&[events[0].clone(), stopping]).as_deref(),
+            telling(&[events[0].clone(), stopping], "web").as_deref(),
             Some("Startup probe failed: refused")
         );
+    }
+
+    #[test]
+    fn the_probe_of_an_injected_container_is_not_ours() {
+        let about = |container: &str, message: &str, minute| {
+            let mut event = event("Warning", "Unhealthy", message, minute);
+            event.involved_object.field_path = Some(format!("spec.containers{{{container}}}"));
+            event
+        };
+        let events = [about("web", "ours", 1), about("istio-proxy", "theirs", 2)];
+        assert_eq!(telling(&events, "web").as_deref(), Some("ours"));
+        assert_eq!(telling(&events[1..], "web"), None);
     }
 }

@@ -135,7 +135,13 @@ impl StartupApps {
                 continue;
             }
             ask_again = Some(EVIDENCE_FRESH);
-            if let Some(message) = self.cluster.trouble_of(&observed.namespace.name, uid).await {
+            let own = observed
+                .pods
+                .iter()
+                .find(|pod| pod.uid() == uid)
+                .and_then(|pod| pod.facts.own.as_ref());
+            let container = own.map_or("", |own| own.name.as_str());
+            if let Some(message) = self.cluster.trouble_of(&observed.namespace.name, uid, container).await {
                 observed.events.insert(uid.clone(), message);
             }
         }
