@@ -62,6 +62,7 @@ impl Reconcile for StartupApps {
 
     async fn reconcile(&self, key: &Key, failures: u32) -> Outcome {
         let Some(seen) = self.apps.get(key) else {
+            self.turns.leave(key);
             return Outcome::Gone;
         };
         match &*seen {
@@ -139,9 +140,14 @@ impl StartupApps {
                 again: None,
             });
         };
+        let key = Key {
+            namespace: owner.namespace.clone(),
+            name: owner.reference.name.clone(),
+        };
         let turn = if plan.upgrade && plan.hold.is_none() {
-            self.turns.take().err()
+            self.turns.take(&key).err()
         } else {
+            self.turns.leave(&key);
             None
         };
         if turn.is_some() {

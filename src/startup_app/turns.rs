@@ -1,16 +1,29 @@
 //! Rolls that no team asked for go one after the other: a new operator or platform file that renders pods otherwise
 //! must not restart every app of the cluster at once.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Gives a turn every so often.
+use crate::key::Key;
+
+/// Gives a turn every so often, to each app that asks in the order of asking.
 #[derive(Debug)]
 pub struct Turns {
     interval: Duration,
-    next: Mutex<Option<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When each app that waits is to ask again.
+    waiting: HashMap<Key, Instant>,
+    /// The first time that nobody was given.
+    free: Option<Instant>,
+    /// When a turn was taken last.
+    taken: Option<Instant>,
 }
 
 impl Turns {
@@ -18,24 +31,41 @@ impl Turns {
     pub fn new(interval: Duration) -> Self {
         Self {
             interval,
-            next: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
-    /// Takes a turn.
+    /// Takes the app's turn. Each has a time of its own, so that a thousand that wait do not all ask at every turn.
     ///
     /// # Errors
-    /// How long until the next one.
-    pub fn take(&self) -> Result<(), Duration> {
+    /// How long until its turn.
+    pub fn take(&self, app: &Key) -> Result<(), Duration> {
         let now = Instant::now();
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        match *next {
-            Some(next) if now < next => Err(next - now),
-            _ => {
-                *next = Some(now + self.interval);
-                Ok(())
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = match state.waiting.get(app) {
+            Some(at) => *at,
+            None => {
+                let at = state.free.map_or(now, |free| free.max(now));
+                state.free = Some(at + self.interval);
+                state.waiting.insert(app.clone(), at);
+                at
             }
+        };
+        // Those whose time passed while nobody could ask come one after the other too.
+        let next = state.taken.map_or(now, |taken| taken + self.interval);
+        let due = at.max(next);
+        if now < due {
+            return Err(due - now);
         }
+        state.waiting.remove(app);
+        state.taken = Some(now);
+        Ok(())
+    }
+
+    /// The app waits no more.
+    pub fn leave(&self, app: &Key) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.remove(app);
     }
 }
 
@@ -43,13 +73,38 @@ impl Turns {
 mod tests {
     use super::*;
 
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    fn app(name: &str) -> Key {
+        Key {
+            namespace: "paris".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn turns_come_one_after_the_other() {
-        let turns = Turns::new(Duration::from_secs(5));
-        assert_eq!(turns.take(), Ok(()));
-        assert_eq!(turns.take(), Err(Duration::from_secs(5)));
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(turns.take(), Ok(()));
-        assert!(turns.take().is_err());
+    async fn turns_come_one_after_the_other_in_the_order_of_asking() {
+        let turns = Turns::new(INTERVAL);
+        assert_eq!(turns.take(&app("a")), Ok(()));
+        assert_eq!(turns.take(&app("b")), Err(INTERVAL));
+        assert_eq!(turns.take(&app("c")), Err(2 * INTERVAL));
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!(turns.take(&app("c")), Err(INTERVAL), "it is b's turn");
+        assert_eq!(turns.take(&app("b")), Ok(()));
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!(turns.take(&app("c")), Ok(()));
+        assert_eq!(turns.take(&app("a")), Err(INTERVAL));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_come_late_do_not_roll_together() {
+        let turns = Turns::new(INTERVAL);
+        assert_eq!(turns.take(&app("a")), Ok(()));
+        for name in ["b", "c"] {
+            assert!(turns.take(&app(name)).is_err());
+        }
+        tokio::time::sleep(10 * INTERVAL).await;
+        assert_eq!(turns.take(&app("b")), Ok(()));
+        assert_eq!(turns.take(&app("c")), Err(INTERVAL));
     }
 }
