@@ -172,6 +172,10 @@ pub(super) fn hold(decision: &Decision) -> Option<(&Plan, &Hold)> {
 }
 
 #[cfg(test)]
+mod beside_tests;
+#[cfg(test)]
 mod injected_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble_tests;
