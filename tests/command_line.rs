@@ -2,18 +2,14 @@
 #![cfg(test)] // helpers here may unwrap as tests do
 
 mod common;
+#[path = "command_line/place.rs"]
+mod place;
 
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::path::Path;
 
-use common::install_crds;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use kube::runtime::wait::await_condition;
+use place::{Place, documents, place, run_as, tempdir};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 use tremplin_core::api::StartupApp;
 use tremplin_core::labels::RESTARTED_AT;
 use tremplin_core::live::STARTUP_APP_MANAGER;
@@ -27,102 +23,6 @@ spec:
   image: ghcr.io/betagouv/annuaire:8f2c1e0
   crons: [{name: purge, schedule: '@daily'}]
 ";
-
-/// A namespace of its own, with the CRDs installed.
-struct Place {
-    client: kube::Client,
-    kubeconfig: PathBuf,
-    namespace: String,
-}
-
-async fn place() -> Place {
-    let plane = ControlPlane::shared().await.unwrap();
-    let client = plane.client().unwrap();
-    install_crds(&client).await;
-    Place {
-        client,
-        kubeconfig: plane.kubeconfig(),
-        namespace: plane.namespace("cli").await.unwrap(),
-    }
-}
-
-impl Place {
-    /// Runs the program with `-n` set to the namespace.
-    async fn run(&self, arguments: &[&str], input: &str) -> Ran {
-        run_as(
-            Path::new(env!("CARGO_BIN_EXE_tremplin")),
-            &self.kubeconfig,
-            &[arguments, &["-n", &self.namespace]].concat(),
-            input,
-        )
-        .await
-    }
-
-    /// Writes objects as the operator would: with its field manager, and owned by the app.
-    async fn apply_as_operator(&self, rendered: &str, app: &Value) {
-        for mut object in documents(rendered) {
-            object["metadata"]["ownerReferences"] = json!([{
-                "apiVersion": "tremplin.dev/v1alpha1", "kind": "StartupApp", "name": "annuaire",
-                "uid": app["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
-            }]);
-            self.apply(&object, STARTUP_APP_MANAGER).await;
-        }
-    }
-
-    async fn apply(&self, object: &Value, manager: &str) -> Value {
-        let types: TypeMeta = serde_json::from_value(object.clone()).unwrap();
-        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).unwrap());
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let params = PatchParams::apply(manager).force();
-        let name = object["metadata"]["name"].as_str().unwrap();
-        serde_json::to_value(api.patch(name, &params, &Patch::Apply(object)).await.unwrap()).unwrap()
-    }
-
-    fn apps(&self) -> Api<StartupApp> {
-        Api::namespaced(self.client.clone(), &self.namespace)
-    }
-
-    async fn status_of_app(&self, status: Value) {
-        let patch = Patch::Merge(json!({ "status": status }));
-        let params = PatchParams::default();
-        self.apps().patch_status("annuaire", &params, &patch).await.unwrap();
-    }
-}
-
-struct Ran {
-    code: Option<i32>,
-    output: String,
-    errors: String,
-}
-
-async fn run_as(program: &Path, kubeconfig: &Path, arguments: &[&str], input: &str) -> Ran {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    // A command that reads no input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
-    let ended = tokio::time::timeout(Duration::from_mins(1), child.wait_with_output());
-    let Output { status, stdout, stderr } = ended.await.unwrap().unwrap();
-    Ran {
-        code: status.code(),
-        output: String::from_utf8(stdout).unwrap(),
-        errors: String::from_utf8(stderr).unwrap(),
-    }
-}
-
-fn documents(text: &str) -> Vec<Value> {
-    tremplin_core::yaml::parse(text)
-        .unwrap()
-        .into_iter()
-        .map(|document| document.value)
-        .collect()
-}
 
 #[tokio::test]
 async fn diff_is_empty_when_the_cluster_is_as_rendered_and_tells_what_is_not() {
@@ -442,15 +342,4 @@ async fn as_kubectl_finds_it_by_a_link_it_calls_itself_kubectl_tremplin() {
     assert_eq!(ran.code, Some(0));
     assert!(ran.output.contains("Usage: kubectl tremplin why"), "{}", ran.output);
     std::fs::remove_dir_all(folder).unwrap();
-}
-
-fn tempdir() -> PathBuf {
-    let name = format!(
-        "tremplin-command-line-{}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    );
-    let folder = std::env::temp_dir().join(name.replace(['(', ')'], ""));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
