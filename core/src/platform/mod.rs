@@ -139,4 +139,6 @@ impl Platform {
 }
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod tests;
