@@ -42,15 +42,11 @@ impl Turns {
     pub fn take(&self, app: &Key) -> Result<(), Duration> {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = match state.waiting.get(app) {
-            Some(at) => *at,
-            None => {
-                let at = state.free.map_or(now, |free| free.max(now));
-                state.free = Some(at + self.interval);
-                state.waiting.insert(app.clone(), at);
-                at
-            }
-        };
+        let free = state.free.map_or(now, |free| free.max(now));
+        let at = state.waiting.get(app).copied().unwrap_or(free);
+        if state.waiting.insert(app.clone(), at).is_none() {
+            state.free = Some(free + self.interval);
+        }
         // Those whose time passed while nobody could ask come one after the other too.
         let next = state.taken.map_or(now, |taken| taken + self.interval);
         let due = at.max(next);
