@@ -2,7 +2,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::app::observed::ContentDigest;
-use crate::app::testing::World;
+use crate::app::testing::{World, now};
+use crate::app::{Outcome, status};
 
 fn template<'a>(world: &'a World, process: &str) -> &'a Value {
     &world.deployments[&format!("brigade-{process}")]["spec"]["template"]
@@ -144,6 +145,12 @@ fn only_a_change_that_the_team_did_not_make_waits_for_its_turn() {
     let before = world.deployments.clone();
     world.apply(&plan);
     assert_eq!(world.deployments, before);
+    world.roll_out();
+    let waits = Decision::Go(Box::new(plan));
+    let told = status(&world.app, &world.observed(), &waits, &Outcome::default(), now());
+    let ready = &told.conditions[0];
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "Running"));
+    assert!(ready.message.contains("waits for its turn"), "{}", ready.message);
     world.settle();
     assert_ne!(world.deployments, before);
     assert!(!world.plan().upgrade);
