@@ -58,17 +58,17 @@ lint: ## format, clippy, and the upper floor compiled alone
 
 .PHONY: unit
 unit: ## tests that need no cluster
-	$(CARGO) test --workspace --locked --lib --bins
+	$(CARGO) test --workspace --locked --no-fail-fast --lib --bins
 	$(CARGO) test --workspace --locked --doc
 
 .PHONY: integration
 integration: ## tests on a real API server (no root needed)
-	$(if $(INTEGRATION_TESTS),$(CARGO) test --workspace --locked $(INTEGRATION_TESTS),@echo "no file in tests/ yet")
+	$(if $(INTEGRATION_TESTS),$(CARGO) test --workspace --locked --no-fail-fast $(INTEGRATION_TESTS),@echo "no file in tests/ yet")
 	$(CARGO) test --workspace --locked --bench operator -- --smoke
 
 .PHONY: e2e
 e2e: ## tests on a real node (needs root)
-	$(if $(E2E_TESTS),$(CARGO) test --workspace --locked $(E2E_TESTS),@echo "no file in e2e/tests/ yet")
+	$(if $(E2E_TESTS),$(CARGO) test --workspace --locked --no-fail-fast $(E2E_TESTS),@echo "no file in e2e/tests/ yet")
 
 .PHONY: bench
 bench: ## what the operator costs, beside references of the same run (BENCH="--apps 200" for a quick one)
