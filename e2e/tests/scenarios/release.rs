@@ -36,7 +36,7 @@ pub async fn a_failed_release_keeps_the_old_version_and_each_version_is_released
     answers("1.0.0").await;
 
     team.put("shop", spec("1.1.0")).await;
-    let words = ["no table users in postgres://shop:***@db.internal/shop", "exit code 1"];
+    let words = ["no table users in postgres://***@db.internal/shop", "exit code 1"];
     let failed = team.told("shop", "ReleaseFailed", &words).await;
     assert_eq!(failed.condition("Stalled", "status"), "True");
     assert_eq!(
