@@ -63,6 +63,7 @@ impl Folder {
         let mut names: Vec<_> = folders
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
+        names.retain(|name| Self::named(name).is_ok());
         names.sort();
         Ok(names)
     }
@@ -77,7 +78,7 @@ impl Drop for Folder {
 }
 
 /// The folder of all named clusters.
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     match std::env::var_os("TREMPLIN_STATE").filter(|value| !value.is_empty()) {
         Some(folder) => std::path::absolute(folder).context("failed to resolve TREMPLIN_STATE"),
         None => Ok(Path::new(env!("CARGO_MANIFEST_DIR"))

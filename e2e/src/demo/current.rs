@@ -1,7 +1,7 @@
 //! The demo on the cluster of the current kube context: nothing is built for it, its nodes pull the images.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -10,10 +10,11 @@ use tokio::process::Command;
 
 use super::kubernetes::Kubernetes;
 use super::local::VERSIONS;
-use super::{OPERATOR, Site, repository_root, step, write_environment};
+use super::{OPERATOR, Site, step, write_environment};
 use crate::certificates::write_private;
 use crate::command::run;
 use crate::image;
+use crate::state;
 use crate::tools::{self, Tool};
 
 /// The namespace that is made for the team.
@@ -27,7 +28,8 @@ pub(super) async fn prepare(operator: &str, sample_app: &str) -> Result<Site> {
     let compile = "the errors above say what is missing: Go 1.26 and the Rust toolchain";
     let binary = step("building the command line", compile, image::operator_binary()).await?;
     let rights = "the demo needs the right to make namespaces, custom resources and cluster roles";
-    let file = folder().join("namespace.json");
+    let folder = folder()?;
+    let file = folder.join("namespace.json");
     step(
         &format!("making the namespace {TEAM}"),
         rights,
@@ -39,13 +41,13 @@ pub(super) async fn prepare(operator: &str, sample_app: &str) -> Result<Site> {
     step(
         "asking the cluster to pull the images",
         &advice(),
-        pull(&cluster, &images),
+        pull(&cluster, &images, &folder),
     )
     .await?;
-    write_environment(&folder(), &cluster, &binary)?;
+    write_environment(&folder, &cluster, &binary)?;
     Ok(Site {
         cluster,
-        folder: folder(),
+        folder,
         operator: operator.to_owned(),
         sample_app: sample_app.to_owned(),
         namespace: TEAM.to_owned(),
@@ -72,8 +74,9 @@ pub(super) async fn remove() -> Result<()> {
     Ok(())
 }
 
-fn folder() -> PathBuf {
-    repository_root().join(".cache/demo")
+/// Beside the folders of local clusters, under a name that no cluster can have.
+fn folder() -> Result<PathBuf> {
+    Ok(state::root()?.join("_current"))
 }
 
 /// The current context alone, in a file of our own whose namespace is the team's.
@@ -88,8 +91,9 @@ async fn connect() -> Result<Kubernetes> {
     context
         .context("there is no current kube context")?
         .insert("namespace".to_owned(), json!(TEAM));
-    fs::create_dir_all(folder()).context("failed to create .cache/demo")?;
-    let file = folder().join("kubeconfig");
+    let folder = folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    let file = folder.join("kubeconfig");
     write_private(&file, &document.to_string())?;
     let cluster = Kubernetes::new(file).await?;
     cluster
@@ -115,7 +119,7 @@ fn advice() -> String {
 }
 
 /// Has a node of the cluster pull each image, by a pod that runs none of our code but `--help`.
-async fn pull(cluster: &Kubernetes, images: &[String]) -> Result<()> {
+async fn pull(cluster: &Kubernetes, images: &[String], folder: &Path) -> Result<()> {
     let names: Vec<_> = (0..images.len()).map(|number| format!("pull-{number}")).collect();
     let pods: Vec<_> = names.iter().zip(images).map(|(name, image)| pod(name, image)).collect();
     let delete: Vec<_> = ["delete", "pod", "--ignore-not-found"]
@@ -123,7 +127,7 @@ async fn pull(cluster: &Kubernetes, images: &[String]) -> Result<()> {
         .chain(names.iter().map(String::as_str))
         .collect();
     cluster.kubectl(&delete).await?;
-    cluster.apply(&pods, &folder().join("pull.json")).await?;
+    cluster.apply(&pods, &folder.join("pull.json")).await?;
     let deadline = Instant::now() + PULL;
     let result = loop {
         let list = cluster.get(&["pods", "--selector=tremplin.dev/demo=pull"]).await?;
