@@ -127,6 +127,9 @@ async fn pull(cluster: &Kubernetes, images: &[String], folder: &Path) -> Result<
         .chain(names.iter().map(String::as_str))
         .collect();
     cluster.kubectl(&delete).await?;
+    // A namespace is there before the account that its pods need.
+    let account = ["wait", "--for=create", "serviceaccount/default", "--timeout=60s"];
+    cluster.kubectl(&account).await?;
     cluster.apply(&pods, &folder.join("pull.json")).await?;
     let deadline = Instant::now() + PULL;
     let result = loop {
