@@ -3,7 +3,7 @@
 use clap::Args;
 use tremplin_core::api::crd;
 
-use super::input::to_yaml;
+use super::options::to_yaml;
 use super::{Exit, Io};
 
 /// Print the CRDs as YAML, for `kubectl apply --server-side -f -`

@@ -16,7 +16,8 @@ use tremplin_core::live::{Known, Standing};
 use tremplin_core::platform::Platform;
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
-use super::input::{self, Input, Manifest, to_yaml};
+use super::input::{self, Input, Manifest};
+use super::options::to_yaml;
 use super::options::{Files, Form, Output, PlatformChoice, labels as given};
 use super::{Exit, Io};
 use crate::cluster::{ChildKind, PRUNED};

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
 use serde_json::Value;
 use tremplin_core::api::{StartupApp, conform};
 use tremplin_core::app::Reason;
@@ -22,7 +21,6 @@ use super::Io;
 use super::options::{Files, labels};
 
 use kind::What;
-pub use kind::valid_namespace;
 
 /// One object of the input.
 #[derive(Clone, Debug)]
@@ -335,15 +333,6 @@ fn app(manifest: &Manifest) -> Result<StartupApp, Vec<Fault>> {
         fields.remove("status");
     }
     yaml::decode(&written).map_err(|(path, message)| vec![manifest.fault(&path, message)])
-}
-
-/// An object as a YAML document, with a newline at its end.
-pub fn to_yaml(object: &impl Serialize) -> anyhow::Result<String> {
-    let mut text = serde_saphyr::to_string(object)?;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

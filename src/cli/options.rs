@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tremplin_core::platform::{LabelKey, Platform, is_label_value};
+
+use tremplin_core::platform::{LabelKey, Platform, is_dns_label, is_label_value};
 
 use super::Io;
-use super::input::{to_yaml, valid_namespace};
 use crate::platform_file::Source;
 pub use crate::settings::PlatformChoice;
 
@@ -90,4 +90,23 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// The labels given on the command line, as a map.
 pub fn labels(pairs: &[(String, String)]) -> BTreeMap<String, String> {
     pairs.iter().cloned().collect()
+}
+
+/// A namespace's name, as Kubernetes takes it.
+pub fn valid_namespace(name: &str) -> Result<String, String> {
+    if is_dns_label(name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "{name:?} is no name of a namespace: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
+    ))
+}
+
+/// An object as a YAML document, with a newline at its end.
+pub fn to_yaml(object: &impl Serialize) -> anyhow::Result<String> {
+    let mut text = serde_saphyr::to_string(object)?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
 }

@@ -11,7 +11,7 @@ use tremplin_core::json::{items, number, text};
 use tremplin_core::{labels, names};
 
 use super::cluster::{Cluster, ClusterChoice, block_on};
-use super::input::valid_namespace;
+use super::options::valid_namespace;
 use super::{Exit, Io};
 use crate::settings::duration;
 

@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 use tremplin_core::api::{GROUP, VERSION};
-use tremplin_core::platform::is_dns_label;
 
 use super::{Fault, Manifest};
+use crate::cli::options::valid_namespace;
 
 /// The kind that this program knows.
 pub const APP: &str = "StartupApp";
@@ -85,14 +85,4 @@ fn namespace(manifest: &Manifest) -> Result<(), Fault> {
             .fault("metadata.namespace", wrong)
             .fix("write the name of a namespace, or leave it out")),
     }
-}
-
-/// A namespace's name, as Kubernetes takes it.
-pub fn valid_namespace(name: &str) -> Result<String, String> {
-    if is_dns_label(name) {
-        return Ok(name.to_owned());
-    }
-    Err(format!(
-        "{name:?} is no name of a namespace: at most 63 of a-z, 0-9 and -, with a letter or digit at both ends"
-    ))
 }

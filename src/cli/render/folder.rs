@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tremplin_core::json::text;
 
-use crate::cli::input::to_yaml;
+use crate::cli::options::to_yaml;
 use crate::cli::{Io, counted};
 
 /// The first line of every file of ours, by which a later run knows it again.

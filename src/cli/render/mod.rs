@@ -10,7 +10,8 @@ use serde_json::Value;
 use tremplin_core::app::{Rendered, offline};
 use tremplin_core::platform::Platform;
 
-use super::input::{self, Fault, Input, to_yaml};
+use super::input::{self, Fault, Input};
+use super::options::to_yaml;
 use super::options::{Files, PlatformChoice};
 use super::{Exit, Io};
 
