@@ -46,3 +46,30 @@ async fn six_lines_become_children_and_a_status() {
     assert_eq!(operator.metric("tremplin_leader").await, Some(1.0));
     operator.stop().await.unwrap();
 }
+
+/// As of API servers before Kubernetes 1.34, and of those where somebody turned it off.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_does_not_stream_lists_is_listed_in_pages() {
+    let options = ControlPlaneOptions {
+        api_server_args: vec!["--feature-gates=WatchList=false".to_owned()],
+        controller_manager_args: vec!["--feature-gates=WatchListClient=false".to_owned()],
+        ..ControlPlaneOptions::default()
+    };
+    let control_plane = ControlPlane::start(options).await.unwrap();
+    let client = install(&control_plane).await;
+    let team = Team::new(&control_plane, &client, "paris").await;
+    // One that is there before the operator comes, so that it is in a list.
+    team.commit("brigade", "image: ghcr.io/brigade/site:one").await;
+    let operator = Operator::plain(&control_plane, &[]);
+    team.told("brigade", "Ready", "False", "Deploying").await;
+    team.run_deployments().await;
+    team.told("brigade", "Ready", "True", "Running").await;
+    operator.stop().await.unwrap();
+
+    let _ = control_plane.audit_log().mark(&client).await.unwrap();
+    let events = control_plane.audit_log().all().unwrap();
+    let refused = events
+        .iter()
+        .filter(|event| event.resource == "startupapps" && event.verb == "watch" && event.code == 422);
+    assert!(refused.count() > 0, "the API server streamed its lists");
+}
