@@ -3,27 +3,11 @@
 
 mod common;
 
-use common::{Operator, Team, eventually, install};
+use common::{Team, eventually, start};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
-use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tokio::sync::OnceCell;
-use tremplin_e2e::ControlPlane;
-
-/// One operator for all tests of this file.
-async fn start() -> (&'static ControlPlane, Client) {
-    static OPERATOR: OnceCell<Operator> = OnceCell::const_new();
-    let control_plane = ControlPlane::shared().await.unwrap();
-    OPERATOR
-        .get_or_init(async || {
-            install(control_plane).await;
-            Operator::plain(control_plane, &[])
-        })
-        .await;
-    (control_plane, control_plane.client().unwrap())
-}
 
 const TWO: &str = r"{image: 'ghcr.io/brigade/site:one', processes: [{name: web}, {name: worker}],
     crons: [{name: mails, schedule: '@daily'}]}";

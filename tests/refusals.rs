@@ -3,30 +3,15 @@
 
 mod common;
 
-use common::{Operator, Team, eventually, install};
+use common::{Team, eventually, start};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota};
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde::de::DeserializeOwned;
-use tokio::sync::OnceCell;
-use tremplin_e2e::ControlPlane;
 
 const APP: &str = "image: 'ghcr.io/brigade/site:one'";
-
-/// One operator for all tests of this file.
-async fn start() -> (&'static ControlPlane, Client) {
-    static OPERATOR: OnceCell<Operator> = OnceCell::const_new();
-    let control_plane = ControlPlane::shared().await.unwrap();
-    OPERATOR
-        .get_or_init(async || {
-            install(control_plane).await;
-            Operator::plain(control_plane, &[])
-        })
-        .await;
-    (control_plane, control_plane.client().unwrap())
-}
 
 fn object<K: DeserializeOwned>(text: &str) -> K {
     serde_json::from_value(common::yaml(text)).unwrap()

@@ -273,6 +273,30 @@ impl Cluster {
         Ok(())
     }
 
+    /// Changes a few fields of a child beside what is applied. `change` names the UID: it is refused for another object.
+    pub(super) async fn merge(
+        &self,
+        owner: &Owner,
+        kind: ChildKind,
+        name: &str,
+        change: &Value,
+    ) -> Result<(), Fault<Refusal>> {
+        let store = self.children.store(kind);
+        let params = PatchParams {
+            field_manager: Some(STARTUP_APP_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let request = Request::new(store.path(&owner.namespace)).patch(name, &params, &Patch::Merge(change));
+        let what = format!("{} {name}", kind.as_str());
+        let answer = self
+            .send("patch", request.map_err(kube::Error::BuildRequest))
+            .await
+            .map_err(|error| fault(&error, &what))?;
+        self.count(kind, "patch");
+        store.keep(answer).map_err(|error| unreadable(&error, &what))?;
+        Ok(())
+    }
+
     /// Drops what is remembered of a child that is gone.
     pub fn forget(&self, uid: &str) {
         self.altered.forget(uid);

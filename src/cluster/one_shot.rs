@@ -1,13 +1,11 @@
 //! Jobs that run once: made suspended, resumed when their UID is recorded, looked up when they are missing.
 
-use kube::api::{Patch, PatchParams};
-use kube::core::request::Request;
 use serde_json::json;
 use tremplin_core::fault::{Fault, Refusal};
-use tremplin_core::live::{STARTUP_APP_MANAGER, Standing};
+use tremplin_core::live::Standing;
 
 use super::Cluster;
-use super::apply::{Child, Owner, Refused, fault, leaving, name_taken, unreadable};
+use super::apply::{Child, Owner, Refused, leaving, name_taken};
 use super::children::ChildKind;
 
 impl Cluster {
@@ -33,22 +31,9 @@ impl Cluster {
     /// # Errors
     /// The refusal; `Conflict` when the Job of that UID is gone.
     pub async fn resume_job(&self, owner: &Owner, name: &str, uid: &str) -> Result<(), Fault<Refusal>> {
-        let store = self.children.store(ChildKind::Job);
         // Not an apply: that would drop the fields that the first apply owns.
-        let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": {"suspend": false}}));
-        let params = PatchParams {
-            field_manager: Some(STARTUP_APP_MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let request = Request::new(store.path(&owner.namespace)).patch(name, &params, &patch);
-        let what = format!("Job {name}");
-        let answer = self
-            .send("patch", request.map_err(kube::Error::BuildRequest))
-            .await
-            .map_err(|error| fault(&error, &what))?;
-        self.count(ChildKind::Job, "patch");
-        store.keep(answer).map_err(|error| unreadable(&error, &what))?;
-        Ok(())
+        let change = json!({"metadata": {"uid": uid}, "spec": {"suspend": false}});
+        self.merge(owner, ChildKind::Job, name, &change).await
     }
 
     /// Asks the API server itself whether the Job of that UID is gone.

@@ -17,6 +17,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tremplin_core::api::{StartupApp, crd};
 use tremplin_e2e::{AuditEvent, ControlPlane};
 
@@ -308,4 +309,17 @@ fn slashed(subresource: &str) -> String {
 pub fn run_request(cron: &str, minutes: i64) -> String {
     let at = Timestamp::now() + SignedDuration::from_mins(minutes);
     format!("{cron}@{at:.0}")
+}
+
+/// One operator, on the shared control plane, for all tests of a file.
+pub async fn start() -> (&'static ControlPlane, Client) {
+    static OPERATOR: OnceCell<Operator> = OnceCell::const_new();
+    let control_plane = ControlPlane::shared().await.unwrap();
+    OPERATOR
+        .get_or_init(async || {
+            install(control_plane).await;
+            Operator::plain(control_plane, &[])
+        })
+        .await;
+    (control_plane, control_plane.client().unwrap())
 }
