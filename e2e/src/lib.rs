@@ -14,6 +14,7 @@ pub mod cluster;
 mod command;
 pub mod control_plane;
 pub mod demo;
+pub mod dns;
 pub mod environment;
 pub mod http;
 pub mod image;
