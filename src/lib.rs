@@ -9,12 +9,14 @@
 //! * [`cli`]: one file per command; [`settings`]: the only reader of flags and environment variables.
 //! * [`driver`]: the loop of every kind; [`leader`]: the lease; [`key`]: which object.
 //! * [`cluster`]: every read from and write to the Kubernetes API.
+//! * [`dns_provider`]: those who serve DNS zones.
 //! * [`startup_app`]: the slice of a kind: what is read, and in which order things are done.
 //! * [`admin`], [`metrics`], [`telemetry`], [`platform_file`]: what surrounds them.
 
 pub mod admin;
 pub mod cli;
 pub mod cluster;
+pub mod dns_provider;
 pub mod driver;
 pub mod key;
 pub mod leader;

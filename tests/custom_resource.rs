@@ -278,10 +278,9 @@ async fn what_a_cel_rule_refuses_check_refuses_too_at_the_same_place() {
         ..PostParams::default()
     };
     let mut found = Vec::new();
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap() {
-        let crd: Value = serde_saphyr::from_str(&fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
-        rules(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut found);
-    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/tremplin.dev_startupapps.yaml");
+    let crd: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    rules(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut found);
     let mut messages: Vec<_> = found.iter().map(|(_, message)| message.as_str()).collect();
     let mut listed = BREACHES.map(|(message, ..)| message);
     messages.sort_unstable();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room of `src/`, and the rooms that it may know.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("key", &[]),
     ("leader", &[]),
     ("metrics", &[]),
@@ -13,6 +13,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("telemetry", &["settings"]),
     ("platform_file", &["metrics"]),
     ("admin", &["metrics", "telemetry"]),
+    ("dns_provider", &["metrics"]),
     ("driver", &["key", "metrics"]),
     ("cluster", &["key", "leader", "metrics"]),
     // A slice knows no other slice.

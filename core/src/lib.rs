@@ -6,6 +6,7 @@
 pub mod api;
 pub mod app;
 pub mod conditions;
+pub mod dns;
 pub mod fault;
 pub mod json;
 pub mod labels;

@@ -14,26 +14,41 @@ const HEADER: &str = "<!-- Generated from the code by `make generate`: do not ed
 
 /// Every page, by its path in the repository.
 pub fn pages() -> Vec<(String, String)> {
-    [
-        ("startupapp", startup_app()),
+    let others = [
         ("platform-file", platform_file()),
         ("reasons", reasons()),
         ("cli", command_line()),
-    ]
-    .map(|(name, text)| {
-        (
-            format!("docs/reference/{name}.md"),
-            format!("{HEADER}{}\n", text.trim_end()),
-        )
-    })
-    .into()
+    ];
+    let others = others.map(|(name, text)| (name.to_owned(), text));
+    let kinds = crd::all().into_iter().map(|definition| {
+        let definition = serde_json::to_value(definition).unwrap();
+        let name = definition["spec"]["names"]["singular"].as_str().unwrap().to_owned();
+        (name, resource(&definition))
+    });
+    kinds
+        .chain(others)
+        .map(|(name, text)| {
+            (
+                format!("docs/reference/{name}.md"),
+                format!("{HEADER}{}\n", text.trim_end()),
+            )
+        })
+        .collect()
 }
 
-fn startup_app() -> String {
-    let definition = serde_json::to_value(&crd::all()[0]).unwrap();
+fn resource(definition: &Value) -> String {
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    let mut text = String::from(
-        "# StartupApp\n\n`apiVersion: tremplin.dev/v1alpha1`, `kind: StartupApp`, short name `sapp`, namespaced. \
+    let names = &definition["spec"]["names"];
+    let kind = names["kind"].as_str().unwrap();
+    let short = names["shortNames"][0].as_str();
+    let short = short.map(|short| format!(", short name `{short}`")).unwrap_or_default();
+    let scope = if definition["spec"]["scope"] == "Namespaced" {
+        "namespaced"
+    } else {
+        "cluster-scoped"
+    };
+    let mut text = format!(
+        "# {kind}\n\n`apiVersion: tremplin.dev/v1alpha1`, `kind: {kind}`{short}, {scope}. \
          Samples: [config/samples](../../config/samples).\n\n## spec\n\n",
     );
     writeln!(text, "{}\n", line(&schema["spec"])).unwrap();
@@ -278,9 +293,9 @@ fn meaning(argument: &Arg) -> String {
 
 #[test]
 fn every_field_of_a_spec_has_a_description() {
-    let undescribed: Vec<String> = [startup_app(), platform_file()]
+    let undescribed: Vec<String> = pages()
         .iter()
-        .flat_map(|page| page.lines())
+        .flat_map(|(_, page)| page.lines())
         .filter(|line| line.starts_with("| `") && line.ends_with("|  |"))
         .filter(|line| !line.starts_with("| `status"))
         .map(str::to_owned)

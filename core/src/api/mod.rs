@@ -6,10 +6,15 @@
 
 pub mod conform;
 pub mod crd;
+pub mod dns;
 mod patterns;
 mod schema;
 pub mod startup_app;
 
+pub use dns::{
+    DnsClaim, DnsClaimSpec, DnsClaimStatus, DnsRecord, DnsRecordSpec, DnsRecordStatus, DnsZone, DnsZoneSpec,
+    DnsZoneStatus,
+};
 pub use startup_app::{StartupApp, StartupAppSpec, StartupAppStatus};
 
 /// The API group of every kind.

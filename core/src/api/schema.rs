@@ -53,3 +53,17 @@ pub fn command(_: &mut SchemaGenerator) -> Schema {
         "items": { "type": "string", "maxLength": 4096 }
     })
 }
+
+/// `matchLabels`: at most 20 labels.
+pub fn match_labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 20,
+        "additionalProperties": { "type": "string", "maxLength": 63 }
+    })
+}
+
+/// The address of a service.
+pub fn address(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 512, "pattern": "^https?://[^ ]+$" })
+}

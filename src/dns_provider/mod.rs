@@ -1,0 +1,81 @@
+//! Those who serve zones: one file each, behind one trait. What each can do is data: [`Profile`].
+//!
+//! No call here touches more than the record sets that it names: the clients do not contain the calls that replace or
+//! remove a whole zone, or all types of a name.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::dns::{Change, Fqdn, Profile, RrSet};
+
+/// One zone at one provider.
+pub trait Provider: Send + Sync {
+    /// What the provider can do.
+    fn profile(&self) -> &Profile;
+
+    /// Asks whether the credential is good for this zone.
+    fn verify(&self) -> BoxFuture<'_, Result<Credential, Failure>>;
+
+    /// Every record set at these names, of whatever type, as written (served or not). The answer may hold more names.
+    fn read<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>>;
+
+    /// Every record set of the zone.
+    fn read_all(&self) -> BoxFuture<'_, Result<Vec<RrSet>, Failure>>;
+
+    /// Makes these changes, in this order where they are not made at once. After an error nobody knows which were
+    /// made: what is there is read before anything else is written.
+    fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Publishes what was written, where that is a step of its own. Safe to repeat.
+    fn publish(&self) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Whether the provider says that everything written is served. `None` where it does not tell.
+    fn is_published(&self) -> BoxFuture<'_, Result<Option<bool>, Failure>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Keeps the zone as it is, at the provider; gives the snapshot's name. `None` where it cannot.
+    fn snapshot(&self) -> BoxFuture<'_, Result<Option<String>, Failure>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// A credential that is good for a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credential {
+    /// When it ends, where the provider tells.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why a provider did not do what it was asked. No message holds a credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It did not answer, or with a fault of its own. What was written, if anything, is not known.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It is asked too often.
+    #[error("the provider is asked too often{}", after.map(|after| format!("; again after {} s", after.as_secs())).unwrap_or_default())]
+    Busy {
+        /// When it wants to be asked again.
+        after: Option<Duration>,
+    },
+    /// The credential is not, or no longer, good for this.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The account has no such zone.
+    #[error("{0}")]
+    NoZone(String),
+    /// Somebody else changed the zone since it was read: it is read again.
+    #[error("{0}")]
+    Changed(String),
+    /// It does not take this, however often it is asked.
+    #[error("{0}")]
+    Refused(String),
+    /// The settings of the zone or of its Secret cannot work.
+    #[error("{0}")]
+    Settings(String),
+}
