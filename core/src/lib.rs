@@ -15,5 +15,6 @@ pub mod names;
 pub mod platform;
 pub mod policy;
 pub mod quantity;
+mod reason;
 pub mod refusal;
 pub mod yaml;

@@ -1,36 +1,7 @@
 //! The reasons of a StartupApp's conditions: a closed list. `tremplin explain` and the reference page are made from it.
 
 use crate::fault::Refusal;
-
-macro_rules! reasons {
-    ($($(#[$group:meta])* $name:ident: $when:literal => $action:literal;)+) => {
-        /// The machine's word of a condition.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Reason {
-            $(#[doc = $when] $name,)+
-        }
-
-        impl Reason {
-            /// Every reason, in the order of the reference page.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
-
-            /// The word in the API.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)+ }
-            }
-
-            /// When it is set.
-            pub fn when(self) -> &'static str {
-                match self { $(Self::$name => $when,)+ }
-            }
-
-            /// What the user should do.
-            pub fn action(self) -> &'static str {
-                match self { $(Self::$name => $action,)+ }
-            }
-        }
-    };
-}
+use crate::reason::reasons;
 
 reasons! {
     // Ready is true.

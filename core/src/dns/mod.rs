@@ -6,11 +6,17 @@
 //! ```
 
 pub mod change;
+pub mod cidr;
 pub mod name;
 pub mod profile;
+mod reasons;
 pub mod rrset;
+pub mod selector;
+pub mod zone;
 
 pub use change::Change;
 pub use name::{Fqdn, NameError};
 pub use profile::Profile;
+pub use reasons::Reason;
 pub use rrset::{RecordType, RrSet};
+pub use zone::Zone;
