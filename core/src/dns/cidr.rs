@@ -41,7 +41,7 @@ fn same(one: u128, other: u128, width: u8, bits: u8) -> bool {
 /// Ranges that are not globally reachable (IANA IPv4 and IPv6 Special-Purpose Address Registries, RFC 6890), multicast,
 /// and documentation.
 const SPECIAL_V4: [(Ipv4Addr, u8); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),

@@ -5,9 +5,13 @@
 //!                                                  zone as it is (record sets, marks) ─────┴▶ plan ─▶ changes
 //! ```
 
+pub mod breaker;
 pub mod change;
 pub mod cidr;
+pub mod claim;
 pub mod name;
+pub mod ownership;
+pub mod plan;
 pub mod profile;
 mod reasons;
 pub mod rrset;
@@ -20,3 +24,6 @@ pub use profile::Profile;
 pub use reasons::Reason;
 pub use rrset::{RecordType, RrSet};
 pub use zone::Zone;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -178,7 +178,7 @@ impl Zone {
             release_after: claims.release_after_seconds.map_or(30 * 86_400, i64::from),
             adoptions: adoptions(&spec.adoptions, &domain)?,
             ttl: ttl(spec.ttl.as_ref())?,
-            safety: safety(spec.safety.clone().unwrap_or_default(), &domain)?,
+            safety: safety(&spec.safety.clone().unwrap_or_default(), &domain)?,
             authorities: spec.authorities.iter().map(authority).collect(),
             repairs: drift.policy != Some(DriftPolicy::Warn),
             interval: drift.interval_seconds.map_or(300, i64::from),
@@ -280,7 +280,7 @@ fn ttl(spec: Option<&dns::TtlBounds>) -> Result<Ttl, Fault<Reason>> {
     Ok(Ttl { default, min, max })
 }
 
-fn safety(spec: dns::Safety, domain: &Fqdn) -> Result<Safety, Fault<Reason>> {
+fn safety(spec: &dns::Safety, domain: &Fqdn) -> Result<Safety, Fault<Reason>> {
     let protected = |(index, text): (usize, &String)| within(format!("spec.safety.protected[{index}]"), text, domain);
     Ok(Safety {
         max_deletes_per_hour: count(spec.max_deletes_per_hour, 20),

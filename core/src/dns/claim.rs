@@ -1,0 +1,256 @@
+//! Who holds a name. One claim covers a name and everything below it; making it is the decision, first come, first
+//! served. It outlives the last record by the zone's quarantine.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::name::Fqdn;
+use super::reasons::Reason;
+use super::selector;
+use super::zone::Zone;
+use crate::api::dns::{DnsClaim, DnsClaimSpec, Holder, Withdrawal};
+use crate::fault::Fault;
+use crate::names::hash_suffix;
+
+/// For how long a name is kept from others when its zone is not there to say, in seconds.
+const RELEASE_AFTER: i64 = 30 * 86_400;
+
+/// What a claim covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A name and everything below it.
+    Subtree(Fqdn),
+    /// One name alone: the apex, a name above the zone's depth, or one whose claimed label begins with `*` or has `_`.
+    /// It belongs to nobody but by adoption.
+    Exact(Fqdn),
+}
+
+impl Key {
+    /// The key of the claim that covers a name of the zone.
+    pub fn of(name: &Fqdn, zone: &Zone) -> Self {
+        match name.cut(&zone.domain, zone.depth) {
+            Some(key) if key.is_host() => Self::Subtree(key),
+            _ => Self::Exact(name.clone()),
+        }
+    }
+
+    /// The name that is held.
+    pub fn name(&self) -> &Fqdn {
+        let (Self::Subtree(name) | Self::Exact(name)) = self;
+        name
+    }
+
+    /// The name of the DnsClaim: the key itself where Kubernetes takes it as a name, else a hash. (A key has a dot, a
+    /// hash has none, so the two never meet.)
+    pub fn object_name(&self) -> String {
+        object_name(self.name())
+    }
+
+    /// Whether a namespace with these labels may ask for it at all.
+    ///
+    /// # Errors
+    /// `NotClaimable` for a name that belongs to nobody and was not given away.
+    pub fn claimable(
+        &self,
+        zone: &Zone,
+        labels: &std::collections::BTreeMap<String, String>,
+    ) -> Result<(), Fault<Reason>> {
+        let Self::Exact(name) = self else { return Ok(()) };
+        if is_adopted(name, zone, labels) {
+            return Ok(());
+        }
+        let fix = format!(
+            "use a name with {} label(s) below {}, or ask the platform team to add {name} to spec.adoptions of the DnsZone {}",
+            zone.depth, zone.domain, zone.name
+        );
+        let message = format!(
+            "{name} belongs to nobody: it is shared by everybody in the zone {}",
+            zone.domain
+        );
+        Err(Fault::stalled(Reason::NotClaimable, message, fix).at("spec.name"))
+    }
+
+    /// A claim of it.
+    pub fn claim(&self, zone: &Zone, namespace: &str, now: Timestamp) -> DnsClaim {
+        let spec = DnsClaimSpec {
+            key: self.name().as_str().to_owned(),
+            zone: zone.domain.as_str().to_owned(),
+            holder: Holder {
+                namespace: namespace.to_owned(),
+            },
+            // Whole seconds: what the API keeps of a time.
+            claimed_at: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            withdrawals: Vec::new(),
+            release_at: None,
+        };
+        DnsClaim::new(&self.object_name(), spec)
+    }
+}
+
+/// The name of the DnsClaim of a key.
+pub fn object_name(key: &Fqdn) -> String {
+    if key.is_host() {
+        key.as_str().to_owned()
+    } else {
+        format!("special-{}", hash_suffix(&[key.as_str()]))
+    }
+}
+
+/// Whether the platform team gave exactly this name to namespaces with these labels.
+pub fn is_adopted(name: &Fqdn, zone: &Zone, labels: &std::collections::BTreeMap<String, String>) -> bool {
+    zone.adopts(name)
+        .is_some_and(|adoption| selector::matches(&adoption.namespaces, labels))
+}
+
+/// What happens to a claim next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Keep,
+    /// It is in use again.
+    Retake,
+    /// It is no longer in use: nobody else gets it before that time.
+    ReleaseAt(Timestamp),
+    /// Its quarantine goes on until then.
+    WaitUntil(Timestamp),
+    /// Its quarantine is over: it is removed.
+    Remove,
+}
+
+/// What happens to a claim next. `uses` counts the records and hosts that use it; `zone` is `None` when it is gone.
+pub fn next(claim: &DnsClaimSpec, uses: usize, zone: Option<&Zone>, now: Timestamp) -> Step {
+    match (uses, &claim.release_at) {
+        (1.., Some(_)) => Step::Retake,
+        (1.., None) => Step::Keep,
+        // What is in the zone is taken out before anybody else may get the name.
+        (0, _) if !claim.withdrawals.is_empty() => Step::Keep,
+        (0, None) => {
+            let seconds = zone.map_or(RELEASE_AFTER, |zone| zone.release_after);
+            let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
+            Step::ReleaseAt(
+                whole
+                    .saturating_add(SignedDuration::from_secs(seconds))
+                    .unwrap_or(Timestamp::MAX),
+            )
+        }
+        (0, Some(at)) if at.0 <= now => Step::Remove,
+        (0, Some(at)) => Step::WaitUntil(at.0),
+    }
+}
+
+/// Who holds a name that a namespace asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Holding {
+    /// Nobody.
+    Free,
+    /// The namespace itself.
+    Ours,
+    /// The namespace itself, but it is about to lose it.
+    Leaving,
+    /// Another.
+    Other,
+}
+
+/// Who holds the name of a claim, in the eyes of a namespace.
+pub fn holding(claim: Option<&DnsClaimSpec>, namespace: &str) -> Holding {
+    match claim {
+        None => Holding::Free,
+        Some(claim) if claim.holder.namespace != namespace => Holding::Other,
+        Some(claim) if claim.release_at.is_some() => Holding::Leaving,
+        Some(_) => Holding::Ours,
+    }
+}
+
+/// The refusal of a newcomer: who holds the name, since when, until when, and whom to ask.
+pub fn held_by_another(claim: &DnsClaimSpec, contact: Option<&str>) -> Fault<Reason> {
+    let until = claim
+        .release_at
+        .as_ref()
+        .map(|at| format!(", and gives it up: it is free again after {}", at.0))
+        .unwrap_or_default();
+    let message = format!(
+        "{} is held by the namespace {} since {}{until}",
+        claim.key, claim.holder.namespace, claim.claimed_at.0
+    );
+    let fix = match contact {
+        Some(contact) => format!("choose another name, or ask {contact}"),
+        None => "choose another name, or ask the team of that namespace".to_owned(),
+    };
+    Fault::stalled(Reason::NameHeld, message, fix).at("spec.name")
+}
+
+/// The withdrawals with more of them: each once, in order.
+pub fn with_withdrawals(claim: &DnsClaimSpec, more: impl IntoIterator<Item = Withdrawal>) -> Vec<Withdrawal> {
+    let mut all: std::collections::BTreeSet<_> = claim.withdrawals.iter().cloned().collect();
+    all.extend(more);
+    all.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::dns::testing::{at, name, zone};
+
+    #[test]
+    fn a_claim_covers_its_subtree_and_shared_names_belong_to_nobody() {
+        let zone = zone(
+            "{domain: z.org, provider: {type: Request}, adoptions: [{name: z.org, namespaceSelector: {matchLabels: {team: core}}}]}",
+        );
+        for covered in [
+            "x.z.org",
+            "a.x.z.org",
+            "*.x.z.org",
+            "_acme-challenge.x.z.org",
+            "_dmarc.x.z.org",
+        ] {
+            assert_eq!(
+                Key::of(&name(covered), &zone),
+                Key::Subtree(name("x.z.org")),
+                "{covered}"
+            );
+        }
+        let none = BTreeMap::new();
+        let core = BTreeMap::from([("team".to_owned(), "core".to_owned())]);
+        for shared in ["z.org", "*.z.org", "_dmarc.z.org", "sip._tcp.z.org"] {
+            let key = Key::of(&name(shared), &zone);
+            assert_eq!(key, Key::Exact(name(shared)), "{shared}");
+            assert_eq!(key.claimable(&zone, &none).unwrap_err().reason, Reason::NotClaimable);
+            assert_eq!(key.claimable(&zone, &core).is_ok(), shared == "z.org", "{shared}");
+        }
+        assert_ne!(object_name(&name("*.z.org")), object_name(&name("_dmarc.z.org")));
+    }
+
+    #[test]
+    fn deeper_claims_leave_what_is_above_to_nobody() {
+        let zone = zone("{domain: z.org, provider: {type: Request}, claims: {depth: 2}}");
+        assert_eq!(Key::of(&name("x.z.org"), &zone), Key::Exact(name("x.z.org")));
+        assert_eq!(Key::of(&name("c.b.a.z.org"), &zone), Key::Subtree(name("b.a.z.org")));
+    }
+
+    #[test]
+    fn a_claim_outlives_its_last_record_by_the_quarantine() {
+        let zone = zone("{domain: z.org, provider: {type: Request}, claims: {releaseAfterSeconds: 100}}");
+        let mut claim = Key::Subtree(name("x.z.org")).claim(&zone, "blue", at(5)).spec;
+        assert_eq!(next(&claim, 1, Some(&zone), at(10)), Step::Keep);
+        claim.withdrawals = vec![Withdrawal {
+            name: "x.z.org".into(),
+            type_: "A".into(),
+        }];
+        assert_eq!(next(&claim, 0, Some(&zone), at(10)), Step::Keep, "its data first");
+        claim.withdrawals.clear();
+        assert_eq!(next(&claim, 0, Some(&zone), at(10)), Step::ReleaseAt(at(110)));
+        claim.release_at = Some(Time(at(110)));
+        assert_eq!(next(&claim, 0, Some(&zone), at(109)), Step::WaitUntil(at(110)));
+        assert_eq!(next(&claim, 1, Some(&zone), at(109)), Step::Retake);
+        assert_eq!(next(&claim, 0, None, at(110)), Step::Remove);
+        assert_eq!(holding(Some(&claim), "blue"), Holding::Leaving);
+        assert_eq!(holding(Some(&claim), "red"), Holding::Other);
+        let told = held_by_another(&claim, Some("blue@example.org")).to_string();
+        assert!(
+            told.contains("namespace blue") && told.contains("blue@example.org") && told.contains("free again"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,310 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::dns::profile::{Alias, Publication};
+use crate::dns::testing::{at, name, zone};
+
+fn profile(atomicity: Atomicity) -> Profile {
+    Profile {
+        name: "test",
+        min_ttl: 1,
+        max_ttl: 86_400,
+        atomicity,
+        alias: Alias::Never,
+        publication: Publication::Immediate,
+        reads_by_name: 10,
+        snapshots: false,
+        rate: None,
+    }
+}
+
+const BATCH: Atomicity = Atomicity::Batch(100);
+
+fn shared() -> Zone {
+    zone("{domain: z.org, provider: {type: Request}, safety: {protected: [www.z.org]}}")
+}
+
+fn set(host: &str, type_: &str, value: &str) -> RrSet {
+    RrSet {
+        name: name(host),
+        type_: RecordType::of(type_),
+        ttl: 300,
+        values: [value.to_owned()].into(),
+    }
+}
+
+fn owner(cluster: &str, namespace: &str, since: i64) -> Owner {
+    Owner {
+        cluster: cluster.into(),
+        namespace: namespace.into(),
+        since: at(since),
+    }
+}
+
+fn want(host: &str, sets: &[RrSet]) -> Want {
+    Want {
+        name: name(host),
+        owner: owner("one", "blue", 100),
+        sets: sets.iter().map(|set| (set.type_.clone(), set.clone())).collect(),
+        withdraw: BTreeSet::new(),
+        adopted: false,
+    }
+}
+
+fn mark(host: &str, owner: Owner, types: &[&str]) -> RrSet {
+    let types = types.iter().map(|type_| RecordType::of(type_)).collect();
+    Mark { owner, types }.set(mark_name(&name(host), &name("z.org"), false).unwrap())
+}
+
+fn ours(host: &str, types: &[&str]) -> RrSet {
+    mark(host, owner("one", "blue", 100), types)
+}
+
+/// The zone after the changes; each is what the zone has, as a provider that compares would ask.
+fn apply(zone: &Sets, changes: &[Change]) -> Sets {
+    let mut zone = zone.clone();
+    for change in changes {
+        let (name, type_) = (change.name().unwrap(), change.type_().unwrap());
+        let sets = zone.entry(name.clone()).or_default();
+        assert_eq!(sets.remove(type_), change.before, "{change:?}");
+        if let Some(after) = &change.after {
+            sets.insert(type_.clone(), after.clone());
+        }
+    }
+    zone.retain(|_, sets| !sets.is_empty());
+    zone
+}
+
+fn told(planned: &Planned) -> Vec<String> {
+    let change = |change: &Change| {
+        format!(
+            "{} {} {}",
+            change.action(),
+            change.name().unwrap(),
+            change.type_().unwrap()
+        )
+    };
+    planned.changes.iter().map(change).collect()
+}
+
+#[test]
+fn the_mark_comes_before_the_data_and_goes_after_it() {
+    let a = set("app.z.org", "A", "192.0.2.1");
+    for atomicity in [BATCH, Atomicity::Set, Atomicity::Record] {
+        let created = plan(
+            &want("app.z.org", std::slice::from_ref(&a)),
+            &Sets::new(),
+            &shared(),
+            &profile(atomicity),
+        );
+        assert_eq!(told(&created), ["Create _tremplin.app.z.org TXT", "Create app.z.org A"]);
+    }
+    let current = by_name([a, ours("app.z.org", &["A"])]);
+    let mut gone = want("app.z.org", &[]);
+    gone.withdraw = [RecordType::A].into();
+    let removed = plan(&gone, &current, &shared(), &profile(Atomicity::Record));
+    assert_eq!(told(&removed), ["Delete app.z.org A", "Delete _tremplin.app.z.org TXT"]);
+    assert_eq!(apply(&current, &removed.changes), Sets::new());
+}
+
+#[test]
+fn another_type_takes_the_place_of_the_old_one_and_the_mark_always_names_both() {
+    let current = by_name([set("app.z.org", "A", "192.0.2.1"), ours("app.z.org", &["A"])]);
+    let swap = want("app.z.org", &[set("app.z.org", "CNAME", "h.example.org")]);
+    let at_once = plan(&swap, &current, &shared(), &profile(BATCH));
+    assert_eq!(
+        told(&at_once),
+        [
+            "Replace _tremplin.app.z.org TXT",
+            "Delete app.z.org A",
+            "Create app.z.org CNAME"
+        ]
+    );
+    let stepwise = plan(&swap, &current, &shared(), &profile(Atomicity::Set));
+    assert_eq!(
+        told(&stepwise),
+        [
+            "Replace _tremplin.app.z.org TXT",
+            "Delete app.z.org A",
+            "Create app.z.org CNAME",
+            "Replace _tremplin.app.z.org TXT"
+        ]
+    );
+    let after = apply(&current, &stepwise.changes);
+    assert_eq!(after, apply(&current, &at_once.changes));
+}
+
+#[test]
+fn what_nobody_marked_is_left_alone() {
+    let foreign = set("app.z.org", "A", "198.51.100.1");
+    let current = by_name([foreign.clone()]);
+    for wanted in [
+        set("app.z.org", "A", "198.51.100.1"),
+        set("app.z.org", "CNAME", "h.example.org"),
+    ] {
+        let planned = plan(&want("app.z.org", &[wanted]), &current, &shared(), &profile(BATCH));
+        assert_eq!(planned.changes, [], "{planned:?}");
+        assert_eq!(planned.conflict.unwrap().reason, Reason::NotOurs);
+    }
+    // A type beside which ours may stand is nobody's business.
+    let beside = plan(
+        &want("app.z.org", &[set("app.z.org", "TXT", "hello")]),
+        &current,
+        &shared(),
+        &profile(BATCH),
+    );
+    assert_eq!(
+        told(&beside),
+        ["Create _tremplin.app.z.org TXT", "Create app.z.org TXT"]
+    );
+    // What is not ours is not withdrawn either.
+    let mut gone = want("app.z.org", &[]);
+    gone.withdraw = [RecordType::A].into();
+    let planned = plan(&gone, &current, &shared(), &profile(BATCH));
+    assert_eq!((planned.changes, planned.withdrawn), (vec![], [RecordType::A].into()));
+}
+
+#[test]
+fn what_the_platform_team_gave_away_is_taken_over_in_place() {
+    let current = by_name([set("app.z.org", "A", "198.51.100.1"), set("app.z.org", "TXT", "theirs")]);
+    let mut adopting = want("app.z.org", &[set("app.z.org", "A", "192.0.2.1")]);
+    adopting.adopted = true;
+    let planned = plan(&adopting, &current, &shared(), &profile(BATCH));
+    assert_eq!(
+        told(&planned),
+        ["Create _tremplin.app.z.org TXT", "Replace app.z.org A"]
+    );
+    let swap = Want {
+        sets: want("app.z.org", &[set("app.z.org", "CNAME", "h.example.org")]).sets,
+        ..adopting
+    };
+    let planned = plan(
+        &swap,
+        &by_name([set("app.z.org", "A", "198.51.100.1")]),
+        &shared(),
+        &profile(Atomicity::Set),
+    );
+    assert_eq!(planned.conflict, None);
+    assert!(told(&planned).contains(&"Delete app.z.org A".to_owned()), "{planned:?}");
+}
+
+#[test]
+fn of_two_clusters_the_older_claim_wins() {
+    let theirs = |since| {
+        by_name([
+            set("app.z.org", "A", "198.51.100.1"),
+            mark("app.z.org", owner("two", "red", since), &["A"]),
+        ])
+    };
+    let wanted = want("app.z.org", &[set("app.z.org", "A", "192.0.2.1")]);
+    let older = plan(&wanted, &theirs(99), &shared(), &profile(BATCH));
+    let fault = older.conflict.unwrap();
+    assert_eq!((older.changes, fault.reason), (vec![], Reason::NotOurs));
+    assert!(
+        fault.message.contains("the namespace red of the cluster two"),
+        "{fault}"
+    );
+    let newer = plan(&wanted, &theirs(101), &shared(), &profile(BATCH));
+    assert_eq!(told(&newer), ["Replace _tremplin.app.z.org TXT", "Replace app.z.org A"]);
+}
+
+#[test]
+fn a_name_of_external_dns_is_told_as_such() {
+    let registry = set(
+        "app.z.org",
+        "TXT",
+        "heritage=external-dns,external-dns/owner=prod,external-dns/resource=ingress/a/b",
+    );
+    let current = by_name([set("app.z.org", "A", "198.51.100.1"), registry]);
+    let planned = plan(
+        &want("app.z.org", &[set("app.z.org", "A", "192.0.2.1")]),
+        &current,
+        &shared(),
+        &profile(BATCH),
+    );
+    assert!(planned.conflict.unwrap().message.contains("external-dns (owner prod)"));
+}
+
+#[test]
+fn protected_names_are_never_written() {
+    let planned = plan(
+        &want("www.z.org", &[set("www.z.org", "A", "192.0.2.1")]),
+        &Sets::new(),
+        &shared(),
+        &profile(BATCH),
+    );
+    assert_eq!(
+        (planned.changes, planned.conflict.unwrap().reason),
+        (vec![], Reason::ProtectedName)
+    );
+}
+
+fn any_sets() -> impl Strategy<Value = Vec<RrSet>> {
+    let one = (prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..3_u8).prop_map(|(type_, n)| {
+        let value = match type_ {
+            "A" => format!("192.0.2.{n}"),
+            "AAAA" => format!("2001:db8::{n}"),
+            "MX" => format!("{n} mail.example.org"),
+            "CNAME" => format!("h{n}.example.org"),
+            _ => format!("text {n}"),
+        };
+        set("app.z.org", type_, &value)
+    });
+    prop::collection::vec(one, 0..4).prop_map(|sets| {
+        // As validation has it: a CNAME stands alone.
+        let cname = sets.iter().find(|set| set.type_ == RecordType::Cname).cloned();
+        cname.map_or(sets, |cname| vec![cname])
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_plan_that_was_carried_out_leaves_nothing_to_do_and_never_touches_what_is_foreign(
+        before in any_sets(), owned in prop::collection::btree_set(prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..4),
+        wanted in any_sets(), withdraw in prop::collection::btree_set(prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..4),
+        adopted in any::<bool>(), step in prop::sample::select(vec![BATCH, Atomicity::Set, Atomicity::Record]), stop in 0..9_usize,
+    ) {
+        let owned: Vec<_> = owned.into_iter().collect();
+        let mut sets = before;
+        if !owned.is_empty() {
+            sets.push(ours("app.z.org", &owned));
+        }
+        sets.push(set("other.z.org", "A", "198.51.100.9"));
+        let current = by_name(sets);
+        let mut wish = want("app.z.org", &wanted);
+        wish.withdraw = withdraw.into_iter().map(RecordType::of).collect();
+        wish.adopted = adopted;
+        let (zone, profile) = (shared(), profile(step));
+        let planned = plan(&wish, &current, &zone, &profile);
+        let after = apply(&current, &planned.changes);
+
+        // Carried out, it leaves nothing to do.
+        let again = plan(&wish, &after, &zone, &profile);
+        prop_assert_eq!(&again.changes, &Vec::<Change>::new(), "{:?}", told(&again));
+        if planned.conflict.is_none() {
+            for set in &wanted {
+                // Of two for one type the last counts.
+                let kept = after.get(&set.name).and_then(|sets| sets.get(&set.type_));
+                prop_assert_eq!(kept, wish.sets.get(&set.type_));
+            }
+        }
+
+        // What is not ours and was not given to us stays, and so does every other name.
+        let ours: BTreeSet<_> = owned.iter().map(|type_| RecordType::of(type_)).collect();
+        for (name, sets) in &current {
+            for (type_, set) in sets {
+                let foreign = name.as_str() == "other.z.org" || (name.as_str() == "app.z.org" && !ours.contains(type_) && !adopted);
+                if foreign {
+                    prop_assert_eq!(after.get(name).and_then(|sets| sets.get(type_)), Some(set));
+                }
+            }
+        }
+
+        // Cut off anywhere, what is left to do leads to the same zone.
+        let cut = match step { BATCH => if stop > 4 { planned.changes.len() } else { 0 }, _ => stop.min(planned.changes.len()) };
+        let halfway = apply(&current, &planned.changes[..cut]);
+        let rest = plan(&wish, &halfway, &zone, &profile);
+        prop_assert_eq!(rest.conflict.is_some(), planned.conflict.is_some(), "{:?}", told(&planned));
+        prop_assert_eq!(apply(&halfway, &rest.changes), after, "{:?} then {:?}", told(&planned), told(&rest));
+    }
+}

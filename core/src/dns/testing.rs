@@ -1,0 +1,27 @@
+//! What the tests of this room share.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::name::Fqdn;
+use super::zone::Zone;
+use crate::api::dns::DnsZone;
+
+/// A name.
+pub fn name(text: &str) -> Fqdn {
+    Fqdn::parse(text).unwrap()
+}
+
+/// A time.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+/// A zone from the YAML of its spec.
+pub fn zone(spec: &str) -> Zone {
+    let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    let object =
+        json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "shared"}, "spec": spec});
+    let object: DnsZone = serde_json::from_value(object).unwrap();
+    Zone::parse(&object).unwrap()
+}
