@@ -1,4 +1,4 @@
-//! Name servers to test against: real ones, from Debian packages, on the loopback.
+//! Name servers to test against: real ones, from Debian packages, on the loopback, and fakes of providers ([`fake`]).
 //!
 //! [`Bind`] takes dynamic updates (RFC 2136) signed with a key (TSIG), [`PowerDns`] has an HTTP API. Each has a folder
 //! and ports of its own, keeps them over a restart, and ends with the test process. [`query`] asks them, as a
@@ -6,6 +6,7 @@
 
 mod bind;
 mod daemon;
+pub mod fake;
 mod powerdns;
 pub mod query;
 

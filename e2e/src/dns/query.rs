@@ -173,7 +173,7 @@ fn told(answer: &Message) -> Answer {
     }
 }
 
-fn record(record: &hickory_proto::rr::Record) -> Record {
+pub(super) fn record(record: &hickory_proto::rr::Record) -> Record {
     let name = record.name.to_ascii();
     Record {
         name: name.strip_suffix('.').unwrap_or(&name).to_owned(),
@@ -194,7 +194,7 @@ fn data(data: &RData) -> String {
 }
 
 /// A string as master files have it (RFC 1035, 5.1).
-fn quoted(octets: &[u8]) -> String {
+pub(super) fn quoted(octets: &[u8]) -> String {
     let mut text = String::from("\"");
     for &octet in octets {
         match octet {

@@ -1,0 +1,146 @@
+//! The name server of a fake: what the service published, and nothing that it merely holds.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use hickory_proto::op::{Metadata, ResponseCode};
+use hickory_proto::rr::{RecordType, rdata::SOA};
+use hickory_server::Server;
+use hickory_server::net::runtime::Time;
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
+use hickory_server::zone_handler::MessageResponseBuilder;
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::zone::{self, Found, Row, Zone};
+use crate::dns::ZoneText;
+use crate::dns::daemon::free_port;
+use crate::dns::query::Record;
+
+/// How long a TCP connection may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Answers that may wait to be taken, per connection.
+const WAITING: usize = 16;
+
+/// A running name server.
+pub(super) struct NameServer {
+    address: SocketAddr,
+    published: Published,
+    // Ends its sockets.
+    _server: Server<Published>,
+}
+
+impl NameServer {
+    /// Serves an empty zone, with the SOA of `text`, and gives the other records of it.
+    pub(super) async fn start(text: &ZoneText) -> Result<(Self, Vec<Record>)> {
+        let ZoneText { name, text } = text;
+        let soa = zone::soa(name, text)?;
+        let mut records = zone::records(name, text)?;
+        records.retain(|record| record.kind != RecordType::SOA);
+        let published = Published {
+            origin: name.as_str().into(),
+            zone: Arc::new(RwLock::new((Arc::new(Zone::new(name, soa.clone(), &[])?), soa))),
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let udp = UdpSocket::bind(address)
+            .await
+            .with_context(|| format!("failed to listen at {address}"))?;
+        let tcp = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("failed to listen at {address}"))?;
+        let mut server = Server::new(published.clone());
+        server.register_socket(udp);
+        server.register_listener(tcp, SILENCE, WAITING);
+        let server = Self {
+            address,
+            published,
+            _server: server,
+        };
+        Ok((server, records))
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn published(&self) -> Published {
+        self.published.clone()
+    }
+}
+
+/// What is served.
+#[derive(Clone)]
+pub struct Published {
+    origin: Arc<str>,
+    zone: Arc<RwLock<(Arc<Zone>, SOA)>>,
+}
+
+impl Published {
+    /// The zone, without a dot at its end.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The serial that is served.
+    pub fn serial(&self) -> u32 {
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).1.serial
+    }
+
+    /// The data of the SOA that is served.
+    pub fn soa(&self) -> String {
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).1.to_string()
+    }
+
+    /// Serves these records from now on, in the place of all others and under the next serial.
+    ///
+    /// # Errors
+    /// If a name server would refuse them; what was served before still is.
+    pub fn publish(&self, rows: &[Row]) -> Result<()> {
+        let mut current = self.zone.write().unwrap_or_else(PoisonError::into_inner);
+        let mut soa = current.1.clone();
+        soa.serial += 1;
+        *current = (Arc::new(Zone::new(&self.origin, soa.clone(), rows)?), soa);
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<Zone> {
+        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+#[async_trait]
+impl RequestHandler for Published {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut response_handle: R,
+    ) -> ResponseInfo {
+        let found = match request.request_info() {
+            Ok(info) => self.current().find(info.query.name(), info.query.query_type()),
+            Err(_) => Found {
+                code: ResponseCode::FormErr,
+                ..Found::default()
+            },
+        };
+        let mut metadata = Metadata::response_from_request(&request.metadata);
+        metadata.response_code = found.code;
+        metadata.authoritative = found.authoritative;
+        let builder = MessageResponseBuilder::from_message_request(request);
+        let response = builder.build(
+            metadata,
+            &found.answers,
+            &found.authorities,
+            std::iter::empty(),
+            &found.additionals,
+        );
+        let header = hickory_proto::op::Header {
+            metadata,
+            counts: hickory_proto::op::HeaderCounts::default(),
+        };
+        // One that is gone does not wait for its answer.
+        let sent = response_handle.send_response(response).await;
+        sent.unwrap_or_else(|_| header.into())
+    }
+}
