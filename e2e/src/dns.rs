@@ -7,6 +7,7 @@
 mod bind;
 mod daemon;
 pub mod fake;
+pub mod fault_proxy;
 mod powerdns;
 pub mod query;
 

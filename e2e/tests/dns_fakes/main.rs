@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod base;
+mod faults;
 mod ovh;
 
 use std::net::SocketAddr;
