@@ -3,12 +3,23 @@
 //! No call here touches more than the record sets that it names: the clients do not contain the calls that replace or
 //! remove a whole zone, or all types of a name.
 
-use std::collections::BTreeSet;
+mod account;
+mod data;
+mod http;
+mod powerdns;
+mod rfc2136;
+mod secret;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::dns as api;
 use tremplin_core::dns::{Change, Fqdn, Profile, RrSet};
+
+pub use self::account::Shared;
+use self::secret::Secret;
 
 /// One zone at one provider.
 pub trait Provider: Send + Sync {
@@ -78,4 +89,50 @@ pub enum Failure {
     /// The settings of the zone or of its Secret cannot work.
     #[error("{0}")]
     Settings(String),
+}
+
+/// What every provider is made of, beside its own settings.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    domain: &'a Fqdn,
+    secret: Secret<'a>,
+    ca: Option<&'a [u8]>,
+    shared: &'a Shared,
+}
+
+/// The zone `domain` at the provider of these settings. `secret` has the keys of the provider's page, `ca` certificates
+/// in PEM that are trusted beside the public authorities. Asks nobody.
+///
+/// # Errors
+/// [`Failure::Settings`] when these cannot work, and for types that no client writes (`ExternalDNS`, `Request`).
+pub fn build(
+    settings: &api::Provider,
+    domain: &Fqdn,
+    secret: &BTreeMap<String, Vec<u8>>,
+    ca: Option<&[u8]>,
+    shared: &Shared,
+) -> Result<Box<dyn Provider>, Failure> {
+    let parts = Parts {
+        domain,
+        secret: Secret(secret),
+        ca,
+        shared,
+    };
+    let missing = |field: &str| Failure::Settings(format!("provider.{field} is missing"));
+    Ok(match settings.type_ {
+        api::ProviderType::PowerDns => {
+            let settings = settings.power_dns.as_ref().ok_or_else(|| missing("powerDNS"))?;
+            Box::new(powerdns::PowerDns::new(settings, parts)?)
+        }
+        api::ProviderType::Rfc2136 => {
+            let settings = settings.rfc2136.as_ref().ok_or_else(|| missing("rfc2136"))?;
+            Box::new(rfc2136::Rfc2136::new(settings, parts)?)
+        }
+        other => {
+            return Err(Failure::Settings(format!(
+                "zones of type {} are not written by a client of a provider",
+                other.as_str()
+            )));
+        }
+    })
 }

@@ -1,0 +1,193 @@
+//! What the zones of one account share: how often the provider may be asked.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use tremplin_core::dns::profile::{Profile, Rate};
+
+use super::Failure;
+
+/// For how long an account is left alone after "too often" without a word of when.
+const UNTOLD: Duration = Duration::from_secs(1);
+/// The longest that an account is left alone, whatever the provider says.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// What all zones share. One for the whole program.
+#[derive(Default)]
+pub struct Shared {
+    accounts: Mutex<BTreeMap<[u8; 32], Weak<Account>>>,
+}
+
+impl Shared {
+    /// The account of this identity (the address of the API and the credential; only its hash is kept) at a provider.
+    pub(super) fn account(&self, profile: &Profile, identity: &[&str]) -> Arc<Account> {
+        let mut hash = Sha256::new();
+        for part in [&[profile.name], identity].concat() {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_, account| account.strong_count() > 0);
+        let key = hash.finalize().into();
+        if let Some(account) = accounts.get(&key).and_then(Weak::upgrade) {
+            return account;
+        }
+        let account = Arc::new(Account::new(profile.rate));
+        accounts.insert(key, Arc::downgrade(&account));
+        account
+    }
+}
+
+/// What a request does, as limits tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    Write,
+}
+
+/// One account at one provider.
+pub(super) struct Account {
+    rate: Option<Rate>,
+    turns: Mutex<Turns>,
+}
+
+#[derive(Default)]
+struct Turns {
+    /// When the last requests were, or will be made, in order.
+    all: VecDeque<Instant>,
+    writes: VecDeque<Instant>,
+    /// The provider wants no request before.
+    closed_until: Option<Instant>,
+}
+
+impl Account {
+    fn new(rate: Option<Rate>) -> Self {
+        let turns = Mutex::default();
+        Self { rate, turns }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a request may be made: at no time more of them in the rate's window than the rate allows.
+    ///
+    /// # Errors
+    /// While the provider wants no requests at all.
+    pub(super) async fn turn(&self, kind: Kind) -> Result<(), Failure> {
+        self.open()?;
+        let Some(rate) = self.rate else { return Ok(()) };
+        let at = self.turns().reserve(rate, kind, Instant::now());
+        tokio::time::sleep_until(at).await;
+        self.open()
+    }
+
+    fn open(&self) -> Result<(), Failure> {
+        let now = Instant::now();
+        match self.turns().closed_until {
+            Some(until) if until > now => Err(Failure::Busy {
+                after: Some(until - now),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The provider was asked too often, and wants no request of any zone before `after`.
+    pub(super) fn close(&self, after: Option<Duration>) -> Failure {
+        let until = Instant::now() + after.unwrap_or(UNTOLD).min(LONGEST);
+        let mut turns = self.turns();
+        turns.closed_until = turns.closed_until.max(Some(until));
+        Failure::Busy { after }
+    }
+}
+
+impl Turns {
+    fn reserve(&mut self, rate: Rate, kind: Kind, now: Instant) -> Instant {
+        // Two requests may come closer together on their way: a little more than the window keeps them apart there.
+        let window = Duration::from_secs(rate.per_seconds.into()).mul_f64(1.02);
+        let mut at = now.max(earliest(&mut self.all, rate.requests, window).unwrap_or(now));
+        if kind == Kind::Write {
+            at = at.max(earliest(&mut self.writes, rate.writes, window).unwrap_or(now));
+            self.writes.push_back(at);
+        }
+        let place = self.all.partition_point(|other| *other <= at);
+        self.all.insert(place, at);
+        at
+    }
+}
+
+/// When one more is possible; forgets those that no longer count. `None`: at once.
+fn earliest(made: &mut VecDeque<Instant>, most: u32, window: Duration) -> Option<Instant> {
+    let most = most as usize;
+    while made.len() > most {
+        made.pop_front();
+    }
+    if made.len() < most {
+        None
+    } else {
+        made.front().map(|first| *first + window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate {
+        requests: 20,
+        writes: 5,
+        per_seconds: 1,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_has_more_requests_than_allowed() {
+        let account = Account::new(Some(RATE));
+        let start = Instant::now();
+        let mut made = Vec::new();
+        for _ in 0..100 {
+            account.turn(Kind::Read).await.unwrap();
+            made.push(start.elapsed());
+        }
+        let close = made
+            .windows(21)
+            .find(|some| some[20] <= some[0] + Duration::from_secs(1));
+        assert_eq!(close, None);
+        // Five windows, of which the first is free.
+        assert!(start.elapsed() < Duration::from_millis(4_200), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_of_writes_holds_back_no_read() {
+        let account = Arc::new(Account::new(Some(RATE)));
+        let start = Instant::now();
+        let writes = (0..12).map(|_| account.turn(Kind::Write));
+        let mut writes = Box::pin(futures::future::join_all(writes));
+        assert!(futures::poll!(&mut writes).is_pending());
+        account.turn(Kind::Read).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        writes.await;
+        assert!(start.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn busy_is_busy_for_every_zone_of_the_account() {
+        let shared = Shared::default();
+        let profile = crate::dns_provider::powerdns::PROFILE;
+        let one = shared.account(&profile, &["https://a", "key"]);
+        let same = shared.account(&profile, &["https://a", "key"]);
+        let other = shared.account(&profile, &["https://ak", "ey"]);
+        one.close(Some(Duration::from_secs(30)));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let busy = same.turn(Kind::Read).await;
+        assert!(
+            matches!(busy, Err(Failure::Busy { after: Some(after) }) if after.as_secs() == 20),
+            "{busy:?}"
+        );
+        assert_eq!(other.turn(Kind::Read).await, Ok(()));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(same.turn(Kind::Read).await, Ok(()));
+    }
+}

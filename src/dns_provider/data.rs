@@ -1,0 +1,93 @@
+//! Between the canonical form of data and the ways in which providers write it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tremplin_core::dns::rrset::{canonical, quoted, unquoted};
+use tremplin_core::dns::{Fqdn, RecordType, RrSet};
+
+/// Canonical data as zone files have it: names end with a dot, texts are quoted.
+pub(super) fn presentation(type_: &RecordType, value: &str) -> String {
+    match type_ {
+        RecordType::Txt => quoted(value),
+        RecordType::Cname | RecordType::Alias | RecordType::Ns | RecordType::Mx | RecordType::Srv
+            if !value.ends_with('.') =>
+        {
+            format!("{value}.")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// Canonical data from the way zone files have it. What others wrote may be no valid data of its type: it is kept as it
+/// is, so that it is still seen to be there.
+pub(super) fn from_presentation(type_: &RecordType, text: &str) -> String {
+    if *type_ == RecordType::Txt {
+        return unquoted(text);
+    }
+    canonical(type_, text).unwrap_or_else(|_| text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Puts records together into sets. Records of one set with different TTLs have the least of them.
+#[derive(Default)]
+pub(super) struct Sets(BTreeMap<(Fqdn, RecordType), (u32, BTreeSet<String>)>);
+
+impl Sets {
+    /// Adds a record. A name that is none of ours (such as one with a space) is left out: no record of ours has it, so
+    /// nothing is ever decided about it.
+    pub(super) fn add(&mut self, name: &str, type_: RecordType, ttl: u32, value: String) {
+        let Ok(name) = Fqdn::parse(name) else { return };
+        let set = self.0.entry((name, type_)).or_insert((ttl, BTreeSet::new()));
+        set.0 = set.0.min(ttl);
+        set.1.insert(value);
+    }
+
+    pub(super) fn into_vec(self) -> Vec<RrSet> {
+        let set = |((name, type_), (ttl, values))| RrSet {
+            name,
+            type_,
+            ttl,
+            values,
+        };
+        self.0.into_iter().map(set).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_goes_there_and_back() {
+        for (type_, value, written) in [
+            (RecordType::A, "192.0.2.1", "192.0.2.1"),
+            (RecordType::Cname, "a.example.org", "a.example.org."),
+            (RecordType::Mx, "10 mail.example.org", "10 mail.example.org."),
+            (RecordType::Mx, "0 .", "0 ."),
+            (RecordType::Srv, "0 5 5060 sip.example.org", "0 5 5060 sip.example.org."),
+            (RecordType::Txt, r#"say "a\b""#, r#""say \"a\\b\"""#),
+            (RecordType::Caa, r#"0 issue "ca.example""#, r#"0 issue "ca.example""#),
+        ] {
+            assert_eq!(presentation(&type_, value), written);
+            assert_eq!(from_presentation(&type_, written), value);
+        }
+    }
+
+    #[test]
+    fn what_is_not_valid_is_still_seen() {
+        assert_eq!(
+            from_presentation(&RecordType::Cname, "*.example.org."),
+            "*.example.org."
+        );
+        assert_eq!(from_presentation(&RecordType::Txt, "\"\""), "");
+    }
+
+    #[test]
+    fn records_of_one_name_and_type_are_one_set() {
+        let mut sets = Sets::default();
+        sets.add("X.example.org.", RecordType::A, 600, "192.0.2.1".into());
+        sets.add("x.example.org", RecordType::A, 300, "192.0.2.2".into());
+        sets.add("a b.example.org", RecordType::A, 300, "192.0.2.2".into());
+        let sets = sets.into_vec();
+        assert_eq!((sets.len(), sets[0].ttl, sets[0].values.len()), (1, 300, 2));
+    }
+}
