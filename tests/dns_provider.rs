@@ -1,0 +1,49 @@
+//! One suite that every provider passes, real or fake: what is written is read back, served, and nothing else is touched.
+//!
+//! BIND and PowerDNS are the real programs. `cargo test --workspace --test dns_provider -- bind` runs those of BIND.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "dns_provider/cases.rs"]
+mod cases;
+#[path = "dns_provider/server.rs"]
+mod server;
+#[path = "dns_provider/updates.rs"]
+mod updates;
+
+/// Each case on each provider: `case::provider`.
+macro_rules! on_every_provider {
+    ($($case:ident),* $(,)?) => {$(
+        mod $case {
+            use super::{cases, server};
+
+            #[tokio::test]
+            async fn bind() {
+                cases::$case(&server::Server::bind().await).await;
+            }
+
+            #[tokio::test]
+            async fn powerdns() {
+                cases::$case(&server::Server::powerdns().await).await;
+            }
+        }
+    )*};
+}
+
+on_every_provider!(
+    every_type_is_written_read_back_and_served,
+    values_come_and_go_without_a_gap,
+    a_ttl_is_kept_as_the_profile_says,
+    long_and_quoted_texts_come_back_whole,
+    wildcards_underscores_and_the_apex_are_names_like_others,
+    a_name_below_a_wildcard_is_not_there,
+    a_type_takes_the_place_of_another,
+    what_is_deleted_is_gone_and_may_be_deleted_again,
+    other_sets_stay_as_they_are,
+    texts_of_others_can_be_replaced,
+    delegations_are_read_as_they_are,
+    many_sets_are_read_whole,
+    a_wrong_credential_is_unauthorized,
+    an_unknown_zone_is_no_zone,
+    a_restart_in_the_middle_loses_nothing,
+);

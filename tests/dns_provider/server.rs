@@ -1,0 +1,239 @@
+//! A provider to try: where it is, the credential it takes, and the zone as its resolvers see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tremplin::dns_provider::{Failure, Provider, Shared, build};
+use tremplin_core::api::dns as api;
+use tremplin_core::dns::rrset::{canonical, unquoted};
+use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
+use tremplin_e2e::dns::query::{self, Answer};
+use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
+
+pub const ZONE: &str = "beta.example";
+
+/// Records of others, that are never to change. One text is in strings as nobody here would write it.
+const FOREIGN: &str = "\
+www IN A 192.0.2.1
+www IN A 192.0.2.2
+www IN TXT \"of\" \" others\"
+mail IN MX 10 mx.other.example.
+*.wild IN A 192.0.2.3
+alias IN CNAME www
+sub IN NS ns1.other.example.
+sub IN NS ns2.other.example.
+sub IN DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+@ IN CAA 0 issue \"ca.example\"
+";
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+enum Program {
+    Bind(Bind),
+    PowerDns(PowerDns),
+}
+
+/// A provider with one zone, [`ZONE`], that has records of others.
+pub struct Server {
+    program: Program,
+    shared: Shared,
+}
+
+impl Server {
+    pub async fn bind() -> Self {
+        Self::bind_with_policy("grant tremplin zonesub ANY;").await
+    }
+
+    pub async fn bind_with_policy(policy: &str) -> Self {
+        let options = BindOptions {
+            zones: vec![ZoneText::with(ZONE, FOREIGN)],
+            update_policy: Some(policy.to_owned()),
+        };
+        Self::of(Program::Bind(Bind::start(options).await.unwrap()))
+    }
+
+    pub async fn powerdns() -> Self {
+        let options = PowerDnsOptions {
+            zones: vec![ZoneText::with(ZONE, FOREIGN)],
+        };
+        Self::of(Program::PowerDns(PowerDns::start(options).await.unwrap()))
+    }
+
+    fn of(program: Program) -> Self {
+        let shared = Shared::default();
+        Self { program, shared }
+    }
+
+    fn settings(&self) -> api::Provider {
+        let (type_, settings) = match &self.program {
+            Program::Bind(bind) => (
+                "RFC2136",
+                serde_json::json!({"rfc2136": {"server": bind.address().to_string()}}),
+            ),
+            Program::PowerDns(server) => ("PowerDNS", serde_json::json!({"powerDNS": {"url": server.url()}})),
+        };
+        let mut object = settings;
+        object["type"] = type_.into();
+        object["secretRef"] = serde_json::json!({"name": "zone"});
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// The credential, and one that is not good.
+    fn secrets(&self) -> [BTreeMap<String, Vec<u8>>; 2] {
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), format!("{value}\n").into_bytes());
+        let secret = |pairs: &[(&str, &str)]| pairs.iter().copied().map(pair).collect();
+        match &self.program {
+            Program::Bind(bind) => [
+                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", bind.key_secret())]),
+                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", "d3Jvbmc=")]),
+            ],
+            Program::PowerDns(server) => [
+                secret(&[("api-key", server.api_key())]),
+                secret(&[("api-key", "wrong")]),
+            ],
+        }
+    }
+
+    /// The zone, by its provider.
+    pub fn provider(&self) -> Box<dyn Provider> {
+        let [good, _] = self.secrets();
+        build(&self.settings(), &name(ZONE), &good, None, &self.shared).unwrap()
+    }
+
+    pub fn with_wrong_credential(&self) -> Box<dyn Provider> {
+        let [_, wrong] = self.secrets();
+        build(&self.settings(), &name(ZONE), &wrong, None, &self.shared).unwrap()
+    }
+
+    pub fn of_another_zone(&self) -> Box<dyn Provider> {
+        let [good, _] = self.secrets();
+        build(&self.settings(), &name("other.example"), &good, None, &self.shared).unwrap()
+    }
+
+    /// How many requests it had, where it counts them.
+    pub fn calls(&self) -> Option<usize> {
+        match &self.program {
+            Program::Bind(_) | Program::PowerDns(_) => None,
+        }
+    }
+
+    /// Ends it, where it is a program of its own.
+    pub fn kill(&self) -> bool {
+        match &self.program {
+            Program::Bind(bind) => bind.kill(),
+            Program::PowerDns(server) => server.kill(),
+        }
+        true
+    }
+
+    pub async fn restart(&self) {
+        match &self.program {
+            Program::Bind(bind) => bind.restart().await.unwrap(),
+            Program::PowerDns(server) => server.restart().await.unwrap(),
+        }
+    }
+
+    pub fn dns(&self) -> SocketAddr {
+        match &self.program {
+            Program::Bind(bind) => bind.address(),
+            Program::PowerDns(server) => server.dns(),
+        }
+    }
+
+    /// What a resolver is told.
+    pub async fn ask(&self, name: &Fqdn, type_: &RecordType) -> Answer {
+        let type_ = type_.as_str().parse().unwrap();
+        query::ask(self.dns(), name.as_str(), type_).await.unwrap()
+    }
+
+    /// The set that is served; none is a set without values.
+    pub async fn served(&self, name: &Fqdn, type_: &RecordType) -> RrSet {
+        let answer = self.ask(name, type_).await;
+        let data = answer
+            .records
+            .iter()
+            .filter(|record| record.kind.to_string() == type_.as_str());
+        let value = |text: &str| match type_ {
+            RecordType::Txt => unquoted(text),
+            type_ => canonical(type_, text).unwrap(),
+        };
+        RrSet {
+            name: name.clone(),
+            type_: type_.clone(),
+            ttl: data.clone().map(|record| record.ttl).min().unwrap_or_default(),
+            values: data.map(|record| value(&record.data)).collect(),
+        }
+    }
+
+    /// Waits until this is what is served.
+    pub async fn wait_for(&self, set: &RrSet) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let served = self.served(&set.name, &set.type_).await;
+            if served == *set {
+                return;
+            }
+            assert!(Instant::now() < deadline, "served: {served:?}, wanted: {set:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until nothing of the type is served at the name.
+    pub async fn wait_for_none(&self, name: &Fqdn, type_: &RecordType) {
+        let none = RrSet {
+            name: name.clone(),
+            type_: type_.clone(),
+            ttl: 0,
+            values: BTreeSet::new(),
+        };
+        self.wait_for(&none).await;
+    }
+}
+
+/// Writes and publishes, as the writer of a zone does, and waits until the provider says that it is done.
+pub async fn apply(provider: &dyn Provider, changes: &[Change]) -> Result<(), Failure> {
+    provider.write(changes).await?;
+    provider.publish().await?;
+    let deadline = Instant::now() + DEADLINE;
+    while provider.is_published().await? == Some(false) {
+        assert!(Instant::now() < deadline, "not published within {DEADLINE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// What is at these names alone.
+pub async fn read(provider: &dyn Provider, names: &[&str]) -> Vec<RrSet> {
+    let names: BTreeSet<Fqdn> = names.iter().map(|text| name(text)).collect();
+    let mut sets = provider.read(&names).await.unwrap();
+    sets.retain(|set| names.contains(&set.name));
+    sets.sort();
+    sets
+}
+
+/// The whole zone but its SOA, whose serial goes up.
+pub async fn whole(provider: &dyn Provider) -> Vec<RrSet> {
+    let mut sets = provider.read_all().await.unwrap();
+    sets.retain(|set| set.type_ != RecordType::Soa);
+    sets.sort();
+    sets
+}
+
+pub fn name(text: &str) -> Fqdn {
+    if text.ends_with(ZONE) || text.ends_with("other.example") {
+        return Fqdn::parse(text).unwrap();
+    }
+    Fqdn::parse(&format!("{text}.{ZONE}")).unwrap()
+}
+
+/// A set; names are below [`ZONE`] unless they are in it already.
+pub fn set(owner: &str, type_: &str, ttl: u32, values: &[&str]) -> RrSet {
+    let type_ = RecordType::of(type_);
+    RrSet {
+        name: name(owner),
+        ttl,
+        values: values.iter().map(|value| canonical(&type_, value).unwrap()).collect(),
+        type_,
+    }
+}
