@@ -1,5 +1,6 @@
 //! Ranges of addresses, and which addresses are not of the public Internet.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A range of addresses.
@@ -30,6 +31,12 @@ impl Cidr {
             (IpAddr::V6(range), IpAddr::V6(address)) => same(range.to_bits(), address.to_bits(), 128, self.bits),
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
     }
 }
 

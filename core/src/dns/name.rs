@@ -72,6 +72,10 @@ impl Fqdn {
         if name.len() > LONGEST {
             return Err(NameError::Long);
         }
+        // `127.1` and `0x7f.0.0.1` are addresses to most programs (WHATWG URL, "ends in a number"), and no domain ends so.
+        if labels.last().is_some_and(|label| is_number(label)) {
+            return Err(NameError::Address);
+        }
         if labels.len() < 2 {
             return Err(NameError::Single);
         }
@@ -164,6 +168,13 @@ impl Fqdn {
     pub fn is_host(&self) -> bool {
         !self.0.contains(['*', '_'])
     }
+}
+
+fn is_number(label: &str) -> bool {
+    let hexadecimal = label
+        .strip_prefix("0x")
+        .map(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
+    hexadecimal.unwrap_or_else(|| label.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn canonical_label(index: usize, label: &str) -> Result<String, NameError> {
@@ -261,6 +272,12 @@ mod tests {
             ("a.b..", NameError::EmptyLabel),
             ("localhost", NameError::Single),
             ("192.0.2.1", NameError::Address),
+            ("127.1", NameError::Address),
+            ("0x7f.0.0.1", NameError::Address),
+            ("127.0.0.0x1", NameError::Address),
+            ("2130706433", NameError::Address),
+            ("\u{ff11}27.0.0.1", NameError::Address),
+            ("010.0.0.1.", NameError::Address),
             ("a.*.b", NameError::Wildcard),
             ("a*.b", NameError::Wildcard),
             (&format!("a{longest}"), NameError::Long),

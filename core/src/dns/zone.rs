@@ -225,7 +225,12 @@ fn admission(spec: dns::Admission) -> Result<Admission, Fault<Reason>> {
     Ok(Admission {
         namespaces: spec.namespaces,
         pattern: pattern.transpose()?,
-        reserved: names.reserved.iter().map(|label| label.to_lowercase()).collect(),
+        reserved: names
+            .reserved
+            .iter()
+            .enumerate()
+            .map(reserved)
+            .collect::<Result<_, _>>()?,
         prefix_from_label: names.prefix_from_label,
         environments: names.environments,
         types: if types.is_empty() { ALL_BUT_NS.into() } else { types },
@@ -246,6 +251,15 @@ fn admission(spec: dns::Admission) -> Result<Admission, Fault<Reason>> {
         max_claims: count(spec.max_claims_per_namespace, 20),
         max_records: count(spec.max_records_per_claim, 50),
     })
+}
+
+/// Labels in the form of canonical names.
+fn reserved((index, text): (usize, &String)) -> Result<String, Fault<Reason>> {
+    let name = Fqdn::parse(&format!("{text}.invalid")).map_err(|error| {
+        let field = format!("spec.admission.namePolicy.reserved[{index}]");
+        invalid(field, format!("the label {error}"), "write a label, such as www")
+    })?;
+    Ok(name.as_str().trim_end_matches(".invalid").to_owned())
 }
 
 fn within(field: String, text: &str, domain: &Fqdn) -> Result<Fqdn, Fault<Reason>> {
