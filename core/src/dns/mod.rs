@@ -1,7 +1,6 @@
 //! Names in shared zones: who may hold which, what is to be in a zone, and which changes make it so.
 //!
 //! ```text
-//!  DnsRecord ─▶ name ─▶ claim (who holds it) ─▶ admission (may it) ─▶ wanted (record sets) ┐
 //!                                                  zone as it is (record sets, marks) ─────┴▶ plan ─▶ changes
 //! ```
 
@@ -9,6 +8,7 @@ pub mod breaker;
 pub mod change;
 pub mod cidr;
 pub mod claim;
+pub mod mail;
 pub mod name;
 pub mod ownership;
 pub mod plan;
@@ -16,6 +16,7 @@ pub mod profile;
 mod reasons;
 pub mod rrset;
 pub mod selector;
+pub mod wanted;
 pub mod zone;
 
 pub use change::Change;
@@ -23,6 +24,7 @@ pub use name::{Fqdn, NameError};
 pub use profile::Profile;
 pub use reasons::Reason;
 pub use rrset::{RecordType, RrSet};
+pub use wanted::wanted;
 pub use zone::Zone;
 
 #[cfg(test)]

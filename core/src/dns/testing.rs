@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::name::Fqdn;
+use super::profile::{Alias, Atomicity, Profile, Publication};
 use super::zone::Zone;
 use crate::api::dns::DnsZone;
 
@@ -24,4 +25,19 @@ pub fn zone(spec: &str) -> Zone {
         json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "shared"}, "spec": spec});
     let object: DnsZone = serde_json::from_value(object).unwrap();
     Zone::parse(&object).unwrap()
+}
+
+/// A provider that can everything, TTLs of 60 seconds and more.
+pub fn profile() -> Profile {
+    Profile {
+        name: "Example",
+        min_ttl: 60,
+        max_ttl: 604_800,
+        atomicity: Atomicity::Batch(100),
+        alias: Alias::Anywhere,
+        publication: Publication::Immediate,
+        reads_by_name: 10,
+        snapshots: false,
+        rate: None,
+    }
 }

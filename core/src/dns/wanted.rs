@@ -1,0 +1,371 @@
+//! What a DnsRecord asks for, as record sets. Whether it may is [`super::admission`]'s question.
+//!
+//! ```text
+//!  targets    IPv4 ─▶ A    IPv6 ─▶ AAAA    host ─▶ CNAME, or ALIAS at the apex where the provider can
+//!  appRef     as targets, from the app's Ingress
+//!  values     the given type, as it is written
+//!  mail       MX, TXT (SPF, DKIM, DMARC) and CNAME (DKIM): see `mail`
+//!  delegation NS, and DS
+//! ```
+//!
+//! Owner names: `_` is for names that are no host's, so that it is refused with A, AAAA, ALIAS, MX and CAA (RFC 1123 2.1,
+//! RFC 8552); SRV needs it (RFC 2782). `*` is refused with NS and DS (RFC 4592 4.2), and with mail.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::mail;
+use super::name::Fqdn;
+use super::profile::{Alias, Profile};
+use super::reasons::Reason;
+use super::rrset::{RecordType, RrSet, canonical};
+use super::zone::{Zone, type_of};
+use crate::api::dns::{Delegation, DnsRecordSpec};
+use crate::fault::Fault;
+
+/// The record sets that a spec asks for, in canonical form, by name and type. `app_targets`: addresses and hosts of the
+/// app's Ingress, for `appRef`.
+///
+/// # Errors
+/// The first field that cannot work; `TypeNotAllowed` where the provider cannot; `AppHasNoAddress` while the app has none.
+pub fn wanted(
+    spec: &DnsRecordSpec,
+    name: &Fqdn,
+    zone: &Zone,
+    profile: &Profile,
+    app_targets: Option<&[String]>,
+) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let request = Request {
+        name,
+        ttl: ttl(spec.ttl_seconds, zone, profile),
+        type_: spec.type_.and_then(type_of),
+        apex: *name == zone.domain,
+        profile,
+    };
+    let mut sets = match source(spec)? {
+        Source::Targets => request.targets(&spec.targets, |index| format!("spec.targets[{index}]"))?,
+        Source::App => {
+            let targets = app_targets.unwrap_or_default();
+            if targets.is_empty() {
+                let message = "the app has no public address yet";
+                return Err(Fault::waiting(Reason::AppHasNoAddress, message, "").at("spec.appRef"));
+            }
+            request.targets(targets, |_| "spec.appRef".to_owned())?
+        }
+        Source::Values => vec![request.values(&spec.values)?],
+        Source::Mail(given) => mail::unit(given, name, request.ttl)?,
+        Source::Delegation(delegation) => request.delegation(delegation)?,
+    };
+    sets.sort();
+    Ok(sets)
+}
+
+/// The TTL in force, in seconds: the spec's or the zone's own, within what zone and provider allow.
+pub fn ttl(seconds: Option<i32>, zone: &Zone, profile: &Profile) -> u32 {
+    let asked = seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .unwrap_or(zone.ttl.default);
+    profile.clamp_ttl(asked.clamp(zone.ttl.min, zone.ttl.max))
+}
+
+/// Where the data comes from.
+enum Source<'a> {
+    Targets,
+    Values,
+    App,
+    Mail(&'a crate::api::dns::Mail),
+    Delegation(&'a Delegation),
+}
+
+fn source(spec: &DnsRecordSpec) -> Result<Source<'_>, Fault<Reason>> {
+    let given = [
+        (!spec.targets.is_empty()).then_some(Source::Targets),
+        (!spec.values.is_empty()).then_some(Source::Values),
+        spec.app_ref.as_ref().map(|_| Source::App),
+        spec.mail.as_ref().map(Source::Mail),
+        spec.delegation.as_ref().map(Source::Delegation),
+    ];
+    let mut given = given.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(source), None) => Ok(source),
+        _ => Err(invalid(
+            "spec",
+            "exactly one of targets, values, appRef, mail and delegation is needed",
+            "make one DnsRecord for each",
+        )),
+    }
+}
+
+fn invalid(field: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Fault<Reason> {
+    Fault::stalled(Reason::InvalidSpec, message, fix).at(field)
+}
+
+/// Where a target leads.
+enum Target {
+    Address(IpAddr),
+    Host(Fqdn),
+}
+
+struct Request<'a> {
+    name: &'a Fqdn,
+    ttl: u32,
+    type_: Option<RecordType>,
+    apex: bool,
+    profile: &'a Profile,
+}
+
+impl Request<'_> {
+    fn set(&self, type_: RecordType, values: BTreeSet<String>) -> RrSet {
+        RrSet {
+            name: self.name.clone(),
+            type_,
+            ttl: self.ttl,
+            values,
+        }
+    }
+
+    fn targets(&self, targets: &[String], field: impl Fn(usize) -> String) -> Result<Vec<RrSet>, Fault<Reason>> {
+        let mut v4 = BTreeSet::new();
+        let mut v6 = BTreeSet::new();
+        let mut hosts = BTreeSet::new();
+        for (index, text) in targets.iter().enumerate() {
+            match target(text).map_err(|message| invalid(field(index), message, TARGET))? {
+                Target::Address(IpAddr::V4(address)) => v4.insert(address.to_string()),
+                Target::Address(IpAddr::V6(address)) => v6.insert(address.to_string()),
+                Target::Host(host) if host == *self.name => {
+                    let message = format!("{host} would lead to itself");
+                    return Err(invalid(field(index), message, "write the host that serves it"));
+                }
+                Target::Host(host) => hosts.insert(host.as_str().to_owned()),
+            };
+            let addresses = v4.len() + v6.len();
+            if hosts.len() > 1 || (!hosts.is_empty() && addresses > 0) {
+                let message = "a name leads to one host, or to addresses, not to several hosts or to both";
+                return Err(invalid(field(index), message, "keep one host, or addresses alone"));
+            }
+            if let Some(type_) = &self.type_ {
+                let fits = match type_ {
+                    RecordType::A => v6.is_empty() && hosts.is_empty(),
+                    RecordType::Aaaa => v4.is_empty() && hosts.is_empty(),
+                    _ => addresses == 0,
+                };
+                if !fits {
+                    let message = format!("{text} cannot be the target of a record of type {type_}");
+                    return Err(invalid(field(index), message, "remove spec.type, or the target"));
+                }
+            }
+        }
+        let mut sets = Vec::new();
+        for (type_, values) in [(RecordType::A, v4), (RecordType::Aaaa, v6)] {
+            if !values.is_empty() {
+                sets.push(self.set(type_, values));
+            }
+        }
+        if !hosts.is_empty() {
+            sets.push(self.set(self.host_type()?, hosts));
+        }
+        sets.iter().try_for_each(|set| self.owner(&set.type_))?;
+        Ok(sets)
+    }
+
+    /// CNAME or ALIAS.
+    fn host_type(&self) -> Result<RecordType, Fault<Reason>> {
+        let asked = self.type_.as_ref() == Some(&RecordType::Alias);
+        if !asked && !self.apex {
+            return Ok(RecordType::Cname);
+        }
+        let can = match self.profile.alias {
+            Alias::Anywhere => true,
+            Alias::Apex => self.apex,
+            Alias::Never => false,
+        };
+        if can {
+            return Ok(RecordType::Alias);
+        }
+        let provider = self.profile.name;
+        let message = match (self.apex, self.profile.alias) {
+            (true, _) => format!("the apex of a zone cannot be a CNAME, and {provider} has no ALIAS"),
+            (false, Alias::Apex) => format!("{provider} has ALIAS at the apex of a zone alone"),
+            (false, _) => format!("{provider} has no ALIAS"),
+        };
+        let (field, fix) = if self.apex {
+            ("spec.targets", "write the host's addresses instead")
+        } else {
+            ("spec.type", "use CNAME")
+        };
+        Err(Fault::stalled(Reason::TypeNotAllowed, message, fix).at(field))
+    }
+
+    fn values(&self, values: &[String]) -> Result<RrSet, Fault<Reason>> {
+        let Some(type_) = &self.type_ else {
+            let message = "values are raw data, whose type must be said";
+            return Err(invalid("spec.type", message, "write the type of spec.values"));
+        };
+        self.owner(type_)?;
+        let mut all = BTreeSet::new();
+        for (index, text) in values.iter().enumerate() {
+            let value = value(type_, text)
+                .and_then(|value| self.leads_elsewhere(type_, &value).map(|()| value))
+                .map_err(|(message, fix)| invalid(format!("spec.values[{index}]"), message, fix))?;
+            all.insert(value);
+        }
+        let single = matches!(type_, RecordType::Cname | RecordType::Alias);
+        if single && all.len() > 1 {
+            let message = format!("a name has one {type_}");
+            return Err(invalid("spec.values", message, "keep one of them"));
+        }
+        if *type_ == RecordType::Mx && all.len() > 1 && all.iter().any(|value| value.ends_with(" .")) {
+            let message = "a null MX says that there is no mail, and stands alone (RFC 7505)";
+            return Err(invalid("spec.values", message, "remove it, or the others"));
+        }
+        match type_ {
+            RecordType::Cname if self.apex => Err(invalid(
+                "spec.type",
+                "the apex of a zone cannot be a CNAME",
+                "use ALIAS where the provider has it, or addresses",
+            )),
+            RecordType::Cname | RecordType::Alias => self.host_type().map(|type_| self.set(type_, all)),
+            _ => Ok(self.set(type_.clone(), all)),
+        }
+    }
+
+    fn leads_elsewhere(&self, type_: &RecordType, value: &str) -> Result<(), (String, &'static str)> {
+        let itself = matches!(type_, RecordType::Cname | RecordType::Alias) && value == self.name.as_str();
+        if itself {
+            return Err((format!("{value} would lead to itself"), "write the host that serves it"));
+        }
+        if *type_ == RecordType::Ns {
+            return self.glueless(value);
+        }
+        Ok(())
+    }
+
+    /// A name server below the name that it serves could be found only by its address beside the delegation, which is
+    /// not published.
+    fn glueless(&self, server: &str) -> Result<(), (String, &'static str)> {
+        let below = Fqdn::parse(server).is_ok_and(|server| server.is_within(self.name));
+        if below {
+            let message = format!("{server} is within {}: it could not be found", self.name);
+            return Err((message, "use name servers whose names are elsewhere"));
+        }
+        Ok(())
+    }
+
+    fn delegation(&self, delegation: &Delegation) -> Result<Vec<RrSet>, Fault<Reason>> {
+        self.owner(&RecordType::Ns)?;
+        let mut servers = BTreeSet::new();
+        for (index, text) in delegation.nameservers.iter().enumerate() {
+            let server = value(&RecordType::Ns, text)
+                .and_then(|server| self.glueless(&server).map(|()| server))
+                .map_err(|(message, fix)| invalid(format!("spec.delegation.nameservers[{index}]"), message, fix))?;
+            servers.insert(server);
+        }
+        if servers.len() < 2 {
+            let message = "a delegation needs two different name servers (RFC 2182)";
+            return Err(invalid("spec.delegation.nameservers", message, "write another one"));
+        }
+        let mut signers = BTreeSet::new();
+        for (index, text) in delegation.ds.iter().enumerate() {
+            let signer = value(&RecordType::Ds, text)
+                .and_then(|signer| digest_length(&signer).map(|()| signer))
+                .map_err(|(message, fix)| invalid(format!("spec.delegation.ds[{index}]"), message, fix))?;
+            signers.insert(signer);
+        }
+        let mut sets = vec![self.set(RecordType::Ns, servers)];
+        if !signers.is_empty() {
+            sets.push(self.set(RecordType::Ds, signers));
+        }
+        Ok(sets)
+    }
+
+    /// Whether a set of that type can have the name.
+    fn owner(&self, type_: &RecordType) -> Result<(), Fault<Reason>> {
+        let refused = |message: String, fix: &str| Err(invalid("spec.name", message, fix));
+        let name = self.name;
+        let underscored = name.labels().any(|label| label.contains('_'));
+        match type_ {
+            RecordType::A | RecordType::Aaaa | RecordType::Alias | RecordType::Mx | RecordType::Caa if underscored => {
+                let message = format!("a name with _ is no host's, and cannot have records of type {type_}");
+                refused(message, "remove the _")
+            }
+            RecordType::Srv => {
+                let mut labels = name.labels();
+                let service = |label: Option<&str>| label.is_some_and(|label| label.starts_with('_'));
+                if service(labels.next()) && service(labels.next()) {
+                    return Ok(());
+                }
+                let message = "SRV stands at _service._protocol below a host's name (RFC 2782)".to_owned();
+                refused(message, "write a name such as _sip._tcp.example.org")
+            }
+            RecordType::Ns | RecordType::Ds if name.is_wildcard() => refused(
+                "a wildcard cannot be delegated (RFC 4592)".to_owned(),
+                "name what is delegated",
+            ),
+            RecordType::Ns | RecordType::Ds if self.apex => {
+                let message = "the zone's own name servers are not changed by records".to_owned();
+                refused(message, "delegate a name below the zone")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const TARGET: &str = "write an address, such as 192.0.2.1, or a host, such as app.example.org";
+
+fn target(text: &str) -> Result<Target, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Target::Address(address));
+    }
+    match Fqdn::parse(text) {
+        Ok(host) if host.is_wildcard() => Err("a wildcard is no host".to_owned()),
+        Ok(host) => Ok(Target::Host(host)),
+        Err(error) => Err(format!("{:?} {error}", shortened(text))),
+    }
+}
+
+/// Data of a type in canonical form, with the rules that a team's data keep beyond its syntax.
+fn value(type_: &RecordType, text: &str) -> Result<String, (String, &'static str)> {
+    if *type_ == RecordType::Txt && text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
+        return Err((
+            "the quotes would be part of the text".to_owned(),
+            "write the text as it is meant, without quotes and escapes",
+        ));
+    }
+    let value = canonical(type_, text).map_err(|error| (error.to_string(), "correct it"))?;
+    let host = match type_ {
+        RecordType::Alias | RecordType::Mx | RecordType::Ns | RecordType::Srv => value.rsplit(' ').next(),
+        _ => None,
+    };
+    if let Some(host) = host.filter(|host| host.contains('_')) {
+        return Err((format!("{host} has a _, and is no host"), "write a host's name"));
+    }
+    Ok(value)
+}
+
+/// The digest of a DS record is as long as its type says (RFC 4034, RFC 4509, RFC 6605); other types are not for us to
+/// judge.
+fn digest_length(signer: &str) -> Result<(), (String, &'static str)> {
+    let mut parts = signer.split(' ').skip(2);
+    let (kind, digest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let characters = match kind {
+        "1" => 40,
+        "2" => 64,
+        "4" => 96,
+        _ => return Ok(()),
+    };
+    if digest.len() == characters {
+        return Ok(());
+    }
+    let message = format!(
+        "a digest of type {kind} has {characters} hexadecimal digits, not {}",
+        digest.len()
+    );
+    Err((message, "copy the whole DS record from the child zone"))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+#[cfg(test)]
+mod tests;
