@@ -1,9 +1,11 @@
 //! Names in shared zones: who may hold which, what is to be in a zone, and which changes make it so.
 //!
 //! ```text
+//!  DnsRecord ─▶ name ─▶ claim (who holds it) ─▶ admission (may it) ─▶ wanted (record sets) ┐
 //!                                                  zone as it is (record sets, marks) ─────┴▶ plan ─▶ changes
 //! ```
 
+pub mod admission;
 pub mod breaker;
 pub mod change;
 pub mod cidr;
@@ -19,6 +21,7 @@ pub mod selector;
 pub mod wanted;
 pub mod zone;
 
+pub use admission::{Applicant, Approval, admit};
 pub use change::Change;
 pub use name::{Fqdn, NameError};
 pub use profile::Profile;
