@@ -7,7 +7,7 @@
 //!
 //! What all of them can is on [`Fake`]; what is one's own (credentials, oddities on demand) is on its own type.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,18 +25,22 @@ use super::daemon::free_port;
 use super::query::Record;
 
 mod exchange;
+mod gandi;
 mod limit;
 mod name_server;
 mod ovh;
+mod scaleway;
 mod txt;
 mod zone;
 
 pub use exchange::{Call, Incoming, Outcome, Reply};
+pub use gandi::Gandi;
 use limit::Bucket;
 pub use limit::{Calls, Limit};
 use name_server::NameServer;
 pub use name_server::Published;
 pub use ovh::Ovh;
+pub use scaleway::Scaleway;
 pub use zone::Row;
 
 /// What a fake is started with.
@@ -48,6 +52,8 @@ pub struct FakeOptions {
     pub limits: Vec<Limit>,
     /// How long it takes until what it accepted is served, where it does not serve it at once.
     pub delay: Duration,
+    /// Where names outside the zone lead, without a dot at their end: what an ALIAS is served as.
+    pub world: Vec<(String, IpAddr)>,
 }
 
 impl FakeOptions {
@@ -57,6 +63,7 @@ impl FakeOptions {
             zone: ZoneText::empty(zone),
             limits: Vec::new(),
             delay: Duration::from_millis(100),
+            world: Vec::new(),
         }
     }
 }

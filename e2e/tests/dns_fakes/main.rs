@@ -4,7 +4,9 @@
 
 mod base;
 mod faults;
+mod gandi;
 mod ovh;
+mod scaleway;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

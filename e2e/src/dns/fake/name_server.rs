@@ -105,6 +105,12 @@ impl Published {
         Ok(())
     }
 
+    /// Whether these records could be served.
+    pub(super) fn check(&self, rows: &[Row]) -> Result<()> {
+        let soa = self.zone.read().unwrap_or_else(PoisonError::into_inner).1.clone();
+        Zone::new(&self.origin, soa, rows).map(drop)
+    }
+
     fn current(&self) -> Arc<Zone> {
         Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner).0)
     }

@@ -155,7 +155,7 @@ impl Service for OvhService {
         for record in records {
             let entry = Entry {
                 id: self.next_id,
-                sub_domain: relative(&record.name, &origin),
+                sub_domain: zone::relative(&record.name, &origin),
                 field_type: record.kind.to_string(),
                 target: record.data.clone(),
                 ttl: record.ttl,
@@ -355,12 +355,6 @@ fn row(entry: &Entry) -> Row {
         ttl: if entry.ttl == 0 { DEFAULT_TTL } else { entry.ttl },
         data,
     }
-}
-
-/// The name without the zone.
-fn relative(name: &str, origin: &str) -> String {
-    let above = name.strip_suffix(origin).unwrap_or(name);
-    above.strip_suffix('.').unwrap_or(above).to_owned()
 }
 
 fn ttl(body: &Value) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! What an authority answers from the records of one zone (RFC 1034, 4.3.2; RFC 4592 for wildcards).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
 use hickory_proto::op::ResponseCode;
@@ -80,6 +81,16 @@ impl Row {
     pub(super) fn read(&self, origin: &str) -> Result<Record> {
         let Self { name, kind, ttl, data } = self;
         let name = if name.is_empty() { "@" } else { name };
+        // The parser leaves out what is too much.
+        let words = match kind.as_str() {
+            "A" | "AAAA" | "CNAME" | "NS" | "PTR" => Some(1),
+            "MX" => Some(2),
+            "SRV" => Some(4),
+            _ => None,
+        };
+        if words.is_some_and(|words| words != data.split_whitespace().count()) {
+            bail!("no data of a {kind}: {data:?}");
+        }
         // The parser reads `\195` in a string as something else, so strings are read here.
         let is_text = kind == "TXT";
         let data = if is_text { "\"\"" } else { data };
@@ -108,6 +119,30 @@ impl From<&query::Record> for Row {
             data: record.data.clone(),
         }
     }
+}
+
+/// The name without the zone, the apex being empty.
+pub(super) fn relative(name: &str, origin: &str) -> String {
+    let above = name.strip_suffix(origin).unwrap_or(name);
+    above.strip_suffix('.').unwrap_or(above).to_owned()
+}
+
+/// These rows as they are served: an ALIAS is what its target leads to, by this list of the world's names.
+pub(super) fn resolved(rows: Vec<Row>, world: &[(String, IpAddr)]) -> Vec<Row> {
+    let resolve = |row: Row| {
+        if row.kind != "ALIAS" {
+            return vec![row];
+        }
+        let target = row.data.trim_end_matches('.');
+        let addresses = world.iter().filter(|(name, _)| name == target);
+        let addresses = addresses.map(|(_, address)| Row {
+            kind: if address.is_ipv4() { "A" } else { "AAAA" }.to_owned(),
+            data: address.to_string(),
+            ..row.clone()
+        });
+        addresses.collect()
+    };
+    rows.into_iter().flat_map(resolve).collect()
 }
 
 /// What these rows are to a name server of the zone; those that it cannot read are left out.

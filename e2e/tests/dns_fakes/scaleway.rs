@@ -1,0 +1,201 @@
+//! Scaleway's traps.
+
+use serde_json::{Value, json};
+use tremplin_e2e::dns::fake::{FakeOptions, Scaleway};
+use tremplin_e2e::dns::query::{RecordType, ResponseCode, ask};
+
+use crate::{Told, ZONE, call, eventually, served};
+
+async fn start() -> Scaleway {
+    Scaleway::start(FakeOptions::new(ZONE)).await.unwrap()
+}
+
+/// A call below the zone.
+async fn zone(scaleway: &Scaleway, method: &str, path: &str, body: Value) -> Told {
+    below(scaleway, ZONE, method, path, body).await
+}
+
+async fn below(scaleway: &Scaleway, zone: &str, method: &str, path: &str, body: Value) -> Told {
+    let url = format!("{}/dns-zones/{zone}{path}", scaleway.url());
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    call(method, &url, &[("x-auth-token", scaleway.token())], &body).await
+}
+
+async fn patch(scaleway: &Scaleway, changes: Value) -> Told {
+    zone(
+        scaleway,
+        "PATCH",
+        "/records",
+        json!({"changes": changes, "disallow_new_zone_creation": true}),
+    )
+    .await
+}
+
+fn record(name: &str, kind: &str, data: &str) -> Value {
+    json!({"name": name, "type": kind, "data": data, "ttl": 60})
+}
+
+fn set(name: &str, kind: &str, data: &str) -> Value {
+    json!({"set": {"id_fields": {"name": name, "type": kind}, "records": [record(name, kind, data)]}})
+}
+
+async fn is_served(scaleway: &Scaleway, name: &str, kind: RecordType, data: &str) {
+    let arrived = async || served(scaleway.dns(), name, kind).await.1 == [data];
+    eventually(&format!("{name} {kind} {data}"), arrived).await;
+}
+
+#[tokio::test]
+async fn a_set_takes_the_place_of_the_old_one_and_is_served_in_a_moment() {
+    let mut options = FakeOptions::new(ZONE);
+    options.delay = std::time::Duration::from_millis(300);
+    let scaleway = Scaleway::start(options).await.unwrap();
+    let before = scaleway.versions();
+    for data in ["192.0.2.7", "192.0.2.8"] {
+        let told = patch(&scaleway, json!([set("app", "A", data)])).await;
+        assert_eq!(
+            (told.status, told.json()["records"].as_array().unwrap().len()),
+            (200, 1)
+        );
+    }
+    let early = served(scaleway.dns(), "app.beta.example", RecordType::A).await;
+    assert_eq!(early.0, ResponseCode::NXDomain);
+    is_served(&scaleway, "app.beta.example", RecordType::A, "192.0.2.8").await;
+    assert_eq!(scaleway.versions(), before + 2);
+}
+
+#[tokio::test]
+async fn a_patch_is_done_as_a_whole_or_not_at_all() {
+    let scaleway = start().await;
+    scaleway.seed("www IN A 192.0.2.1").unwrap();
+    let gone = json!({"delete": {"id_fields": {"name": "www", "type": "A"}}});
+    let alias = set("www", "CNAME", "elsewhere.example.");
+    let half = patch(&scaleway, json!([set("app", "A", "192.0.2.7"), alias])).await;
+    assert_eq!((half.status, &half.json()["type"]), (400, &json!("invalid_arguments")));
+    assert!(scaleway.stored().iter().all(|record| record.name != "app.beta.example"));
+    assert_eq!(patch(&scaleway, json!([gone, alias])).await.status, 200);
+    is_served(&scaleway, "www.beta.example", RecordType::CNAME, "elsewhere.example.").await;
+    assert_eq!(patch(&scaleway, json!([gone])).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_list_ends_after_twenty() {
+    let scaleway = start().await;
+    let records: Vec<_> = (0..30).map(|number| format!("n{number} IN A 192.0.2.1\n")).collect();
+    scaleway.seed(&records.concat()).unwrap();
+    let count = async |query: &str| {
+        let list = zone(&scaleway, "GET", &format!("/records{query}"), Value::Null)
+            .await
+            .json();
+        assert_eq!(list["total_count"], 32);
+        list["records"].as_array().unwrap().len()
+    };
+    assert_eq!(count("").await, 20);
+    assert_eq!(count("?page=2").await, 12);
+    assert_eq!(count("?page_size=100").await, 32);
+    let one = zone(&scaleway, "GET", "/records?name=n7&type=A", Value::Null)
+        .await
+        .json();
+    assert_eq!(
+        (&one["total_count"], &one["records"][0]["data"]),
+        (&json!(1), &json!("192.0.2.1"))
+    );
+}
+
+#[tokio::test]
+async fn a_zone_that_is_not_there_comes_to_be_and_takes_its_names_away() {
+    let scaleway = start().await;
+    scaleway.seed("www.dev IN A 192.0.2.1").unwrap();
+    let child = format!("dev.{ZONE}");
+    let careful = json!({"changes": [set("app", "A", "192.0.2.7")], "disallow_new_zone_creation": true});
+    assert_eq!(below(&scaleway, &child, "PATCH", "/records", careful).await.status, 404);
+    assert!(scaleway.children().is_empty());
+    scaleway.assert_clean();
+    let naive = json!({"changes": [set("app", "A", "192.0.2.7")]});
+    assert_eq!(below(&scaleway, &child, "PATCH", "/records", naive).await.status, 200);
+    assert_eq!(scaleway.children(), [child.clone()]);
+    let answer = ask(scaleway.dns(), "www.dev.beta.example", RecordType::A)
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.authoritative, answer.records.len()),
+        (false, 0),
+        "others answer for it now"
+    );
+    assert_eq!(scaleway.take_forbidden().len(), 1);
+}
+
+#[tokio::test]
+async fn an_absolute_name_without_its_dot_ends_up_below_the_zone_twice() {
+    let scaleway = start().await;
+    for name in ["right.beta.example.", "wrong.beta.example"] {
+        assert_eq!(patch(&scaleway, json!([set(name, "A", "192.0.2.7")])).await.status, 200);
+    }
+    is_served(&scaleway, "right.beta.example", RecordType::A, "192.0.2.7").await;
+    is_served(&scaleway, "wrong.beta.example.beta.example", RecordType::A, "192.0.2.7").await;
+    let found = zone(&scaleway, "GET", "/records?name=right&type=A", Value::Null)
+        .await
+        .json();
+    assert_eq!(found["records"][0]["name"], "right");
+}
+
+#[tokio::test]
+async fn the_priority_of_an_mx_is_no_part_of_its_data() {
+    let scaleway = start().await;
+    let wrong = patch(&scaleway, json!([set("", "MX", "10 mail.example.")])).await;
+    assert_eq!(wrong.status, 400, "{}", wrong.text);
+    let mut right = set("", "MX", "mail.example.");
+    right["set"]["records"][0]["priority"] = json!(10);
+    assert_eq!(patch(&scaleway, json!([right])).await.status, 200);
+    is_served(&scaleway, ZONE, RecordType::MX, "10 mail.example.").await;
+}
+
+#[tokio::test]
+async fn a_text_comes_back_quoted() {
+    let scaleway = start().await;
+    patch(&scaleway, json!([set("app", "TXT", "v=1")])).await;
+    let found = zone(&scaleway, "GET", "/records?name=app&type=TXT", Value::Null)
+        .await
+        .json();
+    assert_eq!(found["records"][0]["data"], "\"v=1\"");
+}
+
+#[tokio::test]
+async fn clear_empties_the_zone_and_is_remembered() {
+    let scaleway = start().await;
+    scaleway.seed("www IN A 192.0.2.1").unwrap();
+    assert_eq!(patch(&scaleway, json!([{"clear": {}}])).await.status, 200);
+    assert!(scaleway.stored().is_empty());
+    assert_eq!(zone(&scaleway, "DELETE", "/records", Value::Null).await.status, 200);
+    assert_eq!(scaleway.take_forbidden().len(), 2);
+    let before = scaleway.versions() - 2;
+    let shown = below(&scaleway, "version", "GET", &format!("/{before}/show"), Value::Null)
+        .await
+        .json();
+    assert_eq!(shown["total_count"], 3, "what was lost is in the version before");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_by_type() {
+    let scaleway = start().await;
+    scaleway.expire_credentials();
+    let told = zone(&scaleway, "GET", "/records", Value::Null).await;
+    assert_eq!(
+        (told.status, &told.json()["type"]),
+        (401, &json!("denied_authentication"))
+    );
+    scaleway.renew_credentials();
+    let export = zone(&scaleway, "GET", "/export?format=bind", Value::Null).await;
+    assert!(export.text.contains("\tIN\tSOA\t"), "{}", export.text);
+    let zones = format!("{}/dns-zones?dns_zone={ZONE}", scaleway.url());
+    let zones = call("GET", &zones, &[("x-auth-token", scaleway.token())], "")
+        .await
+        .json();
+    assert_eq!(
+        (&zones["total_count"], &zones["dns_zones"][0]["subdomain"]),
+        (&json!(1), &json!(""))
+    );
+}
