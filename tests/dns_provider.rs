@@ -6,6 +6,8 @@
 
 #[path = "dns_provider/cases.rs"]
 mod cases;
+#[path = "dns_provider/ovh.rs"]
+mod ovh;
 #[path = "dns_provider/server.rs"]
 mod server;
 #[path = "dns_provider/updates.rs"]
@@ -20,6 +22,11 @@ macro_rules! on_every_provider {
             #[tokio::test]
             async fn bind() {
                 cases::$case(&server::Server::bind().await).await;
+            }
+
+            #[tokio::test]
+            async fn ovh() {
+                cases::$case(&server::Server::ovh().await).await;
             }
 
             #[tokio::test]

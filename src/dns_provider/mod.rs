@@ -6,6 +6,7 @@
 mod account;
 mod data;
 mod http;
+mod ovh;
 mod powerdns;
 mod rfc2136;
 mod secret;
@@ -120,6 +121,10 @@ pub fn build(
     };
     let missing = |field: &str| Failure::Settings(format!("provider.{field} is missing"));
     Ok(match settings.type_ {
+        api::ProviderType::Ovh => {
+            let settings = settings.ovh.clone().unwrap_or_default();
+            Box::new(ovh::Ovh::new(&settings, parts)?)
+        }
         api::ProviderType::PowerDns => {
             let settings = settings.power_dns.as_ref().ok_or_else(|| missing("powerDNS"))?;
             Box::new(powerdns::PowerDns::new(settings, parts)?)

@@ -8,6 +8,7 @@ use tremplin::dns_provider::{Failure, Provider, Shared, build};
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::rrset::{canonical, unquoted};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
+use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
 use tremplin_e2e::dns::query::{self, Answer};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
 
@@ -27,11 +28,22 @@ sub IN DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789a
 @ IN CAA 0 issue \"ca.example\"
 ";
 
+/// A credential that nobody takes: base64, as some are.
+pub const WRONG: &str = "d3Jvbmc=";
+
 const DEADLINE: Duration = Duration::from_mins(1);
 
 enum Program {
     Bind(Bind),
+    Ovh(Ovh),
     PowerDns(PowerDns),
+}
+
+pub fn fake() -> FakeOptions {
+    FakeOptions {
+        zone: ZoneText::with(ZONE, FOREIGN),
+        ..FakeOptions::new(ZONE)
+    }
 }
 
 /// A provider with one zone, [`ZONE`], that has records of others.
@@ -60,6 +72,21 @@ impl Server {
         Self::of(Program::PowerDns(PowerDns::start(options).await.unwrap()))
     }
 
+    pub async fn ovh() -> Self {
+        Self::ovh_with(fake()).await
+    }
+
+    pub async fn ovh_with(options: FakeOptions) -> Self {
+        Self::of(Program::Ovh(Ovh::start(options).await.unwrap()))
+    }
+
+    pub fn as_ovh(&self) -> &Ovh {
+        match &self.program {
+            Program::Ovh(fake) => fake,
+            _ => panic!("not OVH"),
+        }
+    }
+
     fn of(program: Program) -> Self {
         let shared = Shared::default();
         Self { program, shared }
@@ -71,6 +98,7 @@ impl Server {
                 "RFC2136",
                 serde_json::json!({"rfc2136": {"server": bind.address().to_string()}}),
             ),
+            Program::Ovh(fake) => ("OVH", serde_json::json!({"ovh": {"url": fake.url()}})),
             Program::PowerDns(server) => ("PowerDNS", serde_json::json!({"powerDNS": {"url": server.url()}})),
         };
         let mut object = settings;
@@ -86,19 +114,25 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => [
                 secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", bind.key_secret())]),
-                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", "d3Jvbmc=")]),
+                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", WRONG)]),
             ],
-            Program::PowerDns(server) => [
-                secret(&[("api-key", server.api_key())]),
-                secret(&[("api-key", "wrong")]),
-            ],
+            Program::Ovh(fake) => {
+                let keys = |consumer: &str| {
+                    secret(&[
+                        ("application-key", &fake.application_key()),
+                        ("application-secret", &fake.application_secret()),
+                        ("consumer-key", consumer),
+                    ])
+                };
+                [keys(&fake.consumer_key()), keys(WRONG)]
+            }
+            Program::PowerDns(server) => [secret(&[("api-key", server.api_key())]), secret(&[("api-key", WRONG)])],
         }
     }
 
     /// The zone, by its provider.
     pub fn provider(&self) -> Box<dyn Provider> {
-        let [good, _] = self.secrets();
-        build(&self.settings(), &name(ZONE), &good, None, &self.shared).unwrap()
+        self.of_zone(ZONE)
     }
 
     pub fn with_wrong_credential(&self) -> Box<dyn Provider> {
@@ -107,14 +141,32 @@ impl Server {
     }
 
     pub fn of_another_zone(&self) -> Box<dyn Provider> {
+        if let Program::Ovh(fake) = &self.program {
+            for method in ["GET", "POST", "PUT", "DELETE"] {
+                fake.grant(method, "/domain/zone/other.example*");
+            }
+        }
+        self.of_zone("other.example")
+    }
+
+    pub fn of_zone(&self, zone: &str) -> Box<dyn Provider> {
         let [good, _] = self.secrets();
-        build(&self.settings(), &name("other.example"), &good, None, &self.shared).unwrap()
+        build(&self.settings(), &name(zone), &good, None, &self.shared).unwrap()
     }
 
     /// How many requests it had, where it counts them.
     pub fn calls(&self) -> Option<usize> {
         match &self.program {
             Program::Bind(_) | Program::PowerDns(_) => None,
+            Program::Ovh(fake) => Some(fake.count()),
+        }
+    }
+
+    /// How many sets make the zone a large one: several messages or pages, and not minutes at the provider's pace.
+    pub fn many(&self) -> usize {
+        match &self.program {
+            Program::Bind(_) | Program::PowerDns(_) => 1_000,
+            Program::Ovh(_) => 60,
         }
     }
 
@@ -123,6 +175,7 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => bind.kill(),
             Program::PowerDns(server) => server.kill(),
+            Program::Ovh(_) => return false,
         }
         true
     }
@@ -131,6 +184,7 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => bind.restart().await.unwrap(),
             Program::PowerDns(server) => server.restart().await.unwrap(),
+            Program::Ovh(_) => {}
         }
     }
 
@@ -138,6 +192,7 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => bind.address(),
             Program::PowerDns(server) => server.dns(),
+            Program::Ovh(fake) => fake.dns(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! is left out without a word, so that an update also says that nothing of the kind is there.
 
 mod exchange;
-mod wire;
+pub(super) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 

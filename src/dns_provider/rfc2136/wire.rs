@@ -12,7 +12,7 @@ use crate::dns_provider::data::{Sets, from_presentation};
 /// What a server adds by itself for DNSSEC: no records of anybody.
 const SIGNING: [Code; 5] = [Code::RRSIG, Code::NSEC, Code::NSEC3, Code::NSEC3PARAM, Code::DNSKEY];
 
-pub(super) fn name(fqdn: &Fqdn) -> Result<Name, Failure> {
+pub(in crate::dns_provider) fn name(fqdn: &Fqdn) -> Result<Name, Failure> {
     absolute(fqdn.as_str())
 }
 
@@ -120,7 +120,7 @@ fn strings(text: &str) -> Vec<&[u8]> {
 }
 
 /// The sets that some records make.
-pub(super) fn sets<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<RrSet> {
+pub(in crate::dns_provider) fn sets<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<RrSet> {
     let mut sets = Sets::default();
     for record in records {
         let code = record.record_type();
