@@ -6,6 +6,8 @@
 
 #[path = "dns_provider/cases.rs"]
 mod cases;
+#[path = "dns_provider/faults.rs"]
+mod faults;
 #[path = "dns_provider/ovh.rs"]
 mod ovh;
 #[path = "dns_provider/server.rs"]
@@ -13,44 +15,55 @@ mod server;
 #[path = "dns_provider/updates.rs"]
 mod updates;
 
-/// Each case on each provider: `case::provider`.
-macro_rules! on_every_provider {
-    ($($case:ident),* $(,)?) => {$(
+/// Each case on each of some providers: `case::provider`.
+macro_rules! on_each {
+    ($cases:ident, $how:ident, [$($case:ident),* $(,)?], $providers:tt) => {$( on_each!(@ $cases, $how, $case, $providers); )*};
+    (@ $cases:ident, $how:ident, $case:ident, [$($provider:ident),* $(,)?]) => {
         mod $case {
-            use super::{cases, server};
-
-            #[tokio::test]
-            async fn bind() {
-                cases::$case(&server::Server::bind().await).await;
-            }
-
-            #[tokio::test]
-            async fn ovh() {
-                cases::$case(&server::Server::ovh().await).await;
-            }
-
-            #[tokio::test]
-            async fn powerdns() {
-                cases::$case(&server::Server::powerdns().await).await;
-            }
+            use super::{$cases, server::Server};
+            $(
+                #[tokio::test]
+                async fn $provider() {
+                    $cases::$case(&Server::$provider().await.$how().await).await;
+                }
+            )*
         }
-    )*};
+    };
 }
 
-on_every_provider!(
-    every_type_is_written_read_back_and_served,
-    values_come_and_go_without_a_gap,
-    a_ttl_is_kept_as_the_profile_says,
-    long_and_quoted_texts_come_back_whole,
-    wildcards_underscores_and_the_apex_are_names_like_others,
-    a_name_below_a_wildcard_is_not_there,
-    a_type_takes_the_place_of_another,
-    what_is_deleted_is_gone_and_may_be_deleted_again,
-    other_sets_stay_as_they_are,
-    texts_of_others_can_be_replaced,
-    delegations_are_read_as_they_are,
-    many_sets_are_read_whole,
-    a_wrong_credential_is_unauthorized,
-    an_unknown_zone_is_no_zone,
-    a_restart_in_the_middle_loses_nothing,
+on_each!(
+    cases,
+    alone,
+    [
+        every_type_is_written_read_back_and_served,
+        values_come_and_go_without_a_gap,
+        a_ttl_is_kept_as_the_profile_says,
+        long_and_quoted_texts_come_back_whole,
+        wildcards_underscores_and_the_apex_are_names_like_others,
+        a_name_below_a_wildcard_is_not_there,
+        a_type_takes_the_place_of_another,
+        what_is_deleted_is_gone_and_may_be_deleted_again,
+        other_sets_stay_as_they_are,
+        texts_of_others_can_be_replaced,
+        delegations_are_read_as_they_are,
+        many_sets_are_read_whole,
+        a_wrong_credential_is_unauthorized,
+        an_unknown_zone_is_no_zone,
+    ],
+    [bind, ovh, powerdns]
+);
+
+// What can be killed.
+on_each!(cases, alone, [a_restart_in_the_middle_loses_nothing], [bind, powerdns]);
+
+// What speaks HTTP.
+on_each!(
+    faults,
+    behind_proxy,
+    [
+        every_fault_is_told_as_what_it_is,
+        what_was_done_without_an_answer_is_found_by_reading,
+        too_often_holds_for_all_zones_of_the_account,
+    ],
+    [ovh, powerdns]
 );

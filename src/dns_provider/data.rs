@@ -27,6 +27,15 @@ pub(super) fn from_presentation(type_: &RecordType, text: &str) -> String {
     canonical(type_, text).unwrap_or_else(|_| text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// Octets as signatures are written.
+pub(super) fn hexadecimal(octets: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    octets
+        .iter()
+        .flat_map(|octet| [digit(octet >> 4), digit(octet & 15)])
+        .collect()
+}
+
 /// Puts records together into sets. Records of one set with different TTLs have the least of them.
 #[derive(Default)]
 pub(super) struct Sets(BTreeMap<(Fqdn, RecordType), (u32, BTreeSet<String>)>);

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tremplin::dns_provider::{Failure, Provider, Shared, build};
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::rrset::{canonical, unquoted};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
+use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, Answer};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
 
@@ -49,6 +51,7 @@ pub fn fake() -> FakeOptions {
 /// A provider with one zone, [`ZONE`], that has records of others.
 pub struct Server {
     program: Program,
+    proxy: Option<FaultProxy>,
     shared: Shared,
 }
 
@@ -88,23 +91,56 @@ impl Server {
     }
 
     fn of(program: Program) -> Self {
-        let shared = Shared::default();
-        Self { program, shared }
+        Self {
+            program,
+            proxy: None,
+            shared: Shared::default(),
+        }
+    }
+
+    /// With nothing between.
+    pub fn alone(self) -> std::future::Ready<Self> {
+        std::future::ready(self)
+    }
+
+    /// The same, behind a proxy that can do harm.
+    pub async fn behind_proxy(mut self) -> Self {
+        self.proxy = Some(FaultProxy::start(&self.direct_url()).await.unwrap());
+        self
+    }
+
+    pub fn proxy(&self) -> &FaultProxy {
+        self.proxy.as_ref().unwrap()
+    }
+
+    fn direct_url(&self) -> String {
+        match &self.program {
+            Program::Bind(bind) => bind.address().to_string(),
+            Program::Ovh(fake) => fake.url().to_owned(),
+            Program::PowerDns(server) => server.url(),
+        }
+    }
+
+    /// The method of the request that makes a record.
+    pub fn creating_method(&self) -> &'static str {
+        match &self.program {
+            Program::Bind(_) => "",
+            Program::Ovh(_) => "POST",
+            Program::PowerDns(_) => "PATCH",
+        }
     }
 
     fn settings(&self) -> api::Provider {
-        let (type_, settings) = match &self.program {
-            Program::Bind(bind) => (
-                "RFC2136",
-                serde_json::json!({"rfc2136": {"server": bind.address().to_string()}}),
-            ),
-            Program::Ovh(fake) => ("OVH", serde_json::json!({"ovh": {"url": fake.url()}})),
-            Program::PowerDns(server) => ("PowerDNS", serde_json::json!({"powerDNS": {"url": server.url()}})),
+        let url = self
+            .proxy
+            .as_ref()
+            .map_or_else(|| self.direct_url(), |proxy| proxy.url().to_owned());
+        let (type_, field, url_field) = match &self.program {
+            Program::Bind(_) => ("RFC2136", "rfc2136", "server"),
+            Program::Ovh(_) => ("OVH", "ovh", "url"),
+            Program::PowerDns(_) => ("PowerDNS", "powerDNS", "url"),
         };
-        let mut object = settings;
-        object["type"] = type_.into();
-        object["secretRef"] = serde_json::json!({"name": "zone"});
-        serde_json::from_value(object).unwrap()
+        serde_json::from_value(json!({"type": type_, "secretRef": {"name": "zone"}, field: {url_field: url}})).unwrap()
     }
 
     /// The credential, and one that is not good.
@@ -170,21 +206,19 @@ impl Server {
         }
     }
 
-    /// Ends it, where it is a program of its own.
-    pub fn kill(&self) -> bool {
+    pub fn kill(&self) {
         match &self.program {
             Program::Bind(bind) => bind.kill(),
             Program::PowerDns(server) => server.kill(),
-            Program::Ovh(_) => return false,
+            Program::Ovh(_) => panic!("it is part of this program"),
         }
-        true
     }
 
     pub async fn restart(&self) {
         match &self.program {
             Program::Bind(bind) => bind.restart().await.unwrap(),
             Program::PowerDns(server) => server.restart().await.unwrap(),
-            Program::Ovh(_) => {}
+            Program::Ovh(_) => panic!("it is part of this program"),
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tremplin_core::dns::Fqdn;
 
 use super::PROFILE;
+use crate::dns_provider::data::hexadecimal;
 use crate::dns_provider::http::{Answer, Call, Client, Settings, sensitive};
 use crate::dns_provider::{Credential, Failure, Parts};
 
@@ -114,10 +115,7 @@ impl Access {
         let (method, url) = (&call.method, &call.url);
         let body = call.body.as_deref().unwrap_or_default();
         let signed = format!("{application_secret}+{consumer_key}+{method}+{url}+{body}+{time}");
-        let digest: String = Sha1::digest(signed)
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let digest = hexadecimal(&Sha1::digest(signed));
         for (name, value) in [
             ("x-ovh-application", application_key.as_str()),
             ("x-ovh-consumer", consumer_key),

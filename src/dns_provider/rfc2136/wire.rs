@@ -7,7 +7,7 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType as Code};
 use tremplin_core::dns::{Fqdn, RecordType, RrSet};
 
 use crate::dns_provider::Failure;
-use crate::dns_provider::data::{Sets, from_presentation};
+use crate::dns_provider::data::{self, Sets, from_presentation};
 
 /// What a server adds by itself for DNSSEC: no records of anybody.
 const SIGNING: [Code; 5] = [Code::RRSIG, Code::NSEC, Code::NSEC3, Code::NSEC3PARAM, Code::DNSKEY];
@@ -80,7 +80,7 @@ fn data(type_: &RecordType, value: &str) -> Result<RData, Failure> {
             let small = |text: &str| text.parse::<u8>().map_err(|_| wrong());
             let mut octets = number(tag)?.to_be_bytes().to_vec();
             octets.extend([small(algorithm)?, small(digest_type)?]);
-            octets.extend(hexadecimal(digest).ok_or_else(wrong)?);
+            octets.extend(digits(digest).ok_or_else(wrong)?);
             // RFC 4034, 5.1.
             plain(Code::DS, octets)
         }
@@ -93,9 +93,9 @@ fn plain(code: Code, octets: Vec<u8>) -> RData {
     RData::Unknown { code, rdata }
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    digits
+fn digits(text: &str) -> Option<Vec<u8>> {
+    let values: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    values
         .chunks(2)
         .map(|pair| match pair {
             [high, low] => u8::try_from(high * 16 + low).ok(),
@@ -147,8 +147,7 @@ fn value(type_: &RecordType, data: &RData) -> String {
         RData::SRV(srv) => format!("{} {} {} {}", srv.priority, srv.weight, srv.port, srv.target.to_ascii()),
         RData::Unknown { rdata, .. } => {
             // RFC 3597, 5.
-            let octets = rdata.anything.iter().map(|octet| format!("{octet:02x}"));
-            format!("\\# {} {}", rdata.anything.len(), octets.collect::<String>())
+            format!("\\# {} {}", rdata.anything.len(), data::hexadecimal(&rdata.anything))
         }
         other => other.to_string(),
     };

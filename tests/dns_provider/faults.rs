@@ -1,0 +1,115 @@
+//! What is true of every provider that speaks HTTP when requests and answers get lost or go bad.
+
+use std::time::Duration;
+
+use tremplin::dns_provider::Failure;
+use tremplin_core::dns::Change;
+use tremplin_e2e::dns::fault_proxy::Fault;
+
+use super::server::{Server, apply, read, set};
+
+pub async fn every_fault_is_told_as_what_it_is(server: &Server) {
+    let (provider, proxy) = (server.provider(), server.proxy());
+    provider.verify().await.unwrap();
+    let names = [set("www", "A", 300, &["192.0.2.1"]).name].into();
+    for fault in [
+        Fault::Status(500, None),
+        Fault::Status(502, None),
+        Fault::Status(503, None),
+        Fault::Reset,
+        Fault::Html,
+        Fault::LoseAnswer,
+        Fault::Break,
+        Fault::Halve,
+    ] {
+        proxy.next(fault.clone());
+        let failure = provider.read(&names).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unavailable(_)), "{fault:?}: {failure:?}");
+        assert_eq!(proxy.planned(), 0);
+    }
+    proxy.next(Fault::Status(302, None));
+    let failure = provider.read(&names).await.unwrap_err();
+    assert!(matches!(failure, Failure::Settings(_)), "{failure:?}");
+    // Slow is not wrong.
+    proxy.next(Fault::Slow(Duration::from_millis(1)));
+    provider.read(&names).await.unwrap();
+}
+
+pub async fn what_was_done_without_an_answer_is_found_by_reading(server: &Server) {
+    let (provider, proxy) = (server.provider(), server.proxy());
+    let method = server.creating_method();
+    for (index, (fault, done)) in [
+        (Fault::LoseAnswer, true),
+        (Fault::Reset, false),
+        (Fault::Status(500, None), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let wanted = set(&format!("app-{index}"), "A", 600, &["192.0.2.1"]);
+        proxy.like(method, "", fault.clone());
+        let failure = provider.write(&[Change::create(wanted.clone())]).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unavailable(_)), "{fault:?}: {failure:?}");
+        let found = read(&*provider, &[wanted.name.as_str()]).await;
+        assert_eq!(found.contains(&wanted), done, "{fault:?}: {found:?}");
+        let changes = if done {
+            vec![]
+        } else {
+            vec![Change::create(wanted.clone())]
+        };
+        apply(&*provider, &changes).await.unwrap();
+        assert_eq!(
+            read(&*provider, &[wanted.name.as_str()]).await,
+            std::slice::from_ref(&wanted)
+        );
+        server.wait_for(&wanted).await;
+    }
+}
+
+pub async fn too_often_holds_for_all_zones_of_the_account(server: &Server) {
+    let (provider, proxy) = (server.provider(), server.proxy());
+    provider.verify().await.unwrap();
+    let names = [set("www", "A", 300, &["192.0.2.1"]).name].into();
+    proxy.next(Fault::Status(429, Some(2)));
+    let after = Some(Duration::from_secs(2));
+    assert_eq!(provider.read(&names).await, Err(Failure::Busy { after }));
+    let seen = proxy.seen();
+    let other_zone = server.of_another_zone();
+    for failure in [
+        provider.read(&names).await.unwrap_err(),
+        other_zone.verify().await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(failure, Failure::Busy { after: Some(left) } if left <= Duration::from_secs(2)),
+            "{failure:?}"
+        );
+    }
+    assert_eq!(proxy.seen(), seen, "a provider that wants to be left alone was asked");
+    let Err(Failure::Busy { after: Some(left) }) = provider.read(&names).await else {
+        return;
+    };
+    tokio::time::sleep(left).await;
+    provider.read(&names).await.unwrap();
+    proxy.next(Fault::Status(503, Some(1)));
+    let after = Some(Duration::from_secs(1));
+    assert_eq!(provider.read(&names).await, Err(Failure::Busy { after }));
+}
+
+#[tokio::test]
+async fn who_hangs_is_given_up() {
+    let server = Server::powerdns().await.behind_proxy().await;
+    let wanted = set("app", "A", 600, &["192.0.2.1"]);
+    let names = [wanted.name.clone()].into();
+    let provider = server.provider();
+    let changes = [Change::create(wanted.clone())];
+    server.proxy().like("PATCH", "", Fault::HangAfter);
+    server.proxy().like("GET", "", Fault::Slow(Duration::from_millis(200)));
+    let (write, read) = tokio::join!(provider.write(&changes), provider.read(&names));
+    for failure in [write.unwrap_err(), read.unwrap_err()] {
+        let Failure::Unavailable(why) = failure else {
+            panic!("{failure:?}")
+        };
+        assert!(why.contains("within 20 s"), "{why}");
+    }
+    assert_eq!(provider.read(&names).await, Ok(vec![wanted]));
+}
