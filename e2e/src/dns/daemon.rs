@@ -1,5 +1,6 @@
 //! What every name server here needs: a folder, ports that stay its own, and a program that can die and come back.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -109,6 +110,15 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
         .and_then(|mut file| file.read_exact(&mut octets))
         .context("failed to read /dev/urandom")?;
     Ok(octets)
+}
+
+/// Two small digits an octet.
+pub(super) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        // Writing to a string does not fail.
+        _ = write!(text, "{octet:02x}");
+        text
+    })
 }
 
 /// Whether a program's last words say that somebody else bound the port first.

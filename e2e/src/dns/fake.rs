@@ -29,6 +29,7 @@ mod gandi;
 mod limit;
 mod name_server;
 mod ovh;
+mod route53;
 mod scaleway;
 mod txt;
 mod zone;
@@ -40,6 +41,7 @@ pub use limit::{Calls, Limit};
 use name_server::NameServer;
 pub use name_server::Published;
 pub use ovh::Ovh;
+pub use route53::Route53;
 pub use scaleway::Scaleway;
 pub use zone::Row;
 

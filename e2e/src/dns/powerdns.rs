@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use super::ZoneText;
-use super::daemon::{ATTEMPTS, Daemon, free_port, port_was_taken, random};
+use super::daemon::{ATTEMPTS, Daemon, free_port, hex, port_was_taken, random};
 use super::query::{self, RecordType, ResponseCode};
 use crate::command::run;
 use crate::http;
@@ -57,7 +57,7 @@ impl PowerDns {
                 daemon: Daemon::new()?,
                 dns: (Ipv4Addr::LOCALHOST, free_port()?).into(),
                 api: (Ipv4Addr::LOCALHOST, free_port()?).into(),
-                api_key: random::<16>()?.map(|octet| format!("{octet:02x}")).concat(),
+                api_key: hex(&random::<16>()?),
                 zones: options.zones.iter().map(|zone| zone.name.clone()).collect(),
             };
             server.write("pdns.conf", &server.config())?;

@@ -6,6 +6,7 @@ mod base;
 mod faults;
 mod gandi;
 mod ovh;
+mod route53;
 mod scaleway;
 
 use std::net::SocketAddr;

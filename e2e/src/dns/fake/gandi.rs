@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Fake, FakeOptions, Incoming, Outcome, Published, Reply, Row, Service, txt, zone};
-use crate::dns::daemon::random;
+use crate::dns::daemon::{hex, random};
 use crate::dns::query::Record;
 
 /// The bounds of a TTL, in seconds.
@@ -51,7 +51,7 @@ impl Gandi {
     /// # Errors
     /// If the zone does not parse, or no port is free.
     pub async fn start(options: FakeOptions) -> Result<Self> {
-        let token = random::<16>()?.map(|octet| format!("{octet:02x}")).concat();
+        let token = hex(&random::<16>()?);
         let world = options.world.clone();
         Self::start_with(&options, "/v5/livedns", |published| {
             Ok(GandiService {

@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Fake, FakeOptions, Incoming, Outcome, Published, Reply, Row, Service, txt, zone};
-use crate::dns::daemon::random;
+use crate::dns::daemon::{hex, random};
 use crate::dns::query::Record;
 
 mod change;
@@ -58,7 +58,7 @@ impl Scaleway {
     /// # Errors
     /// If the zone does not parse, or no port is free.
     pub async fn start(options: FakeOptions) -> Result<Self> {
-        let token = random::<16>()?.map(|octet| format!("{octet:02x}")).concat();
+        let token = hex(&random::<16>()?);
         let (delay, world) = (options.delay, options.world.clone());
         Self::start_with(&options, "/domain/v2beta1", |published| {
             Ok(ScalewayService {

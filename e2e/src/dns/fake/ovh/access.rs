@@ -1,6 +1,5 @@
 //! Who may call: keys, signature and clock, then the rules of the credential.
 
-use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
 use super::super::{Incoming, Reply};
-use crate::dns::daemon::random;
+use crate::dns::daemon::{hex, random};
 
 /// How far the server's clock is ahead of ours, in seconds.
 const AHEAD: u64 = 2 * 3600;
@@ -117,12 +116,4 @@ fn refused(status: u16, code: &str, message: &str) -> Reply {
 
 fn word() -> Result<String> {
     Ok(hex(&random::<16>()?))
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        // Writing to a string does not fail.
-        _ = write!(text, "{octet:02x}");
-        text
-    })
 }
