@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Fake, FakeOptions, Incoming, Outcome, Published, Reply, Row, Service, txt, zone};
+use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Row, Service, txt, zone};
 use crate::dns::daemon::{hex, random};
 use crate::dns::query::Record;
 
@@ -46,6 +46,13 @@ struct Set {
 }
 
 impl Gandi {
+    /// What the service takes: 1,000 calls a minute.
+    pub const LIMITS: [Limit; 1] = [Limit {
+        calls: Calls::All,
+        burst: 1000,
+        every: Duration::from_millis(60),
+    }];
+
     /// Starts it. It serves at once: there is no `delay`.
     ///
     /// # Errors

@@ -240,9 +240,10 @@ impl ScalewayService {
         let rows = self.rows(&entries);
         self.versions.push(entries.clone());
         self.entries = entries;
+        let turn = self.published.turn();
         Outcome::from(reply).then(self.delay, move |service: &mut Self| {
             // It was checked.
-            let _ = service.published.publish(&rows);
+            let _ = service.published.publish_in_turn(turn, &rows);
         })
     }
 
