@@ -20,6 +20,7 @@ pub mod rrset;
 pub mod selector;
 pub mod wanted;
 pub mod zone;
+pub mod zone_file;
 
 pub use admission::{Applicant, Approval, admit};
 pub use change::Change;
