@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod change;
 pub mod cidr;
 pub mod claim;
+pub mod import;
 pub mod mail;
 pub mod name;
 pub mod ownership;

@@ -35,12 +35,46 @@ pub fn wanted(
     profile: &Profile,
     app_targets: Option<&[String]>,
 ) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let ttl = ttl(spec.ttl_seconds, zone, profile);
+    asked(
+        spec,
+        name,
+        Some(&zone.domain),
+        ttl,
+        profile.alias,
+        profile.name,
+        app_targets,
+    )
+}
+
+/// What a spec asks for, as far as it can be told without its zone and provider: `check` and `import` look with it.
+///
+/// # Errors
+/// As [`wanted`].
+pub fn without_zone(spec: &DnsRecordSpec, name: &Fqdn, domain: Option<&Fqdn>) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let ttl = spec
+        .ttl_seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .unwrap_or_default();
+    asked(spec, name, domain, ttl, Alias::Anywhere, "the provider", None)
+}
+
+fn asked(
+    spec: &DnsRecordSpec,
+    name: &Fqdn,
+    domain: Option<&Fqdn>,
+    ttl: u32,
+    alias: Alias,
+    provider: &str,
+    app_targets: Option<&[String]>,
+) -> Result<Vec<RrSet>, Fault<Reason>> {
     let request = Request {
         name,
-        ttl: ttl(spec.ttl_seconds, zone, profile),
+        ttl,
         type_: spec.type_.and_then(type_of),
-        apex: *name == zone.domain,
-        profile,
+        apex: domain == Some(name),
+        alias,
+        provider,
     };
     let mut sets = match source(spec)? {
         Source::Targets => request.targets(&spec.targets, |index| format!("spec.targets[{index}]"))?,
@@ -111,7 +145,8 @@ struct Request<'a> {
     ttl: u32,
     type_: Option<RecordType>,
     apex: bool,
-    profile: &'a Profile,
+    alias: Alias,
+    provider: &'a str,
 }
 
 impl Request<'_> {
@@ -174,7 +209,7 @@ impl Request<'_> {
         if !asked && !self.apex {
             return Ok(RecordType::Cname);
         }
-        let can = match self.profile.alias {
+        let can = match self.alias {
             Alias::Anywhere => true,
             Alias::Apex => self.apex,
             Alias::Never => false,
@@ -182,8 +217,8 @@ impl Request<'_> {
         if can {
             return Ok(RecordType::Alias);
         }
-        let provider = self.profile.name;
-        let message = match (self.apex, self.profile.alias) {
+        let provider = self.provider;
+        let message = match (self.apex, self.alias) {
             (true, _) => format!("the apex of a zone cannot be a CNAME, and {provider} has no ALIAS"),
             (false, Alias::Apex) => format!("{provider} has ALIAS at the apex of a zone alone"),
             (false, _) => format!("{provider} has no ALIAS"),
