@@ -22,7 +22,7 @@ use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 
 use self::access::Access;
 use self::record::Record;
-use super::data::Sets;
+use super::data::{Sets, presentation};
 use super::http::{Answer, Call};
 use super::{Credential, Failure, Parts, Provider};
 
@@ -114,7 +114,7 @@ impl Ovh {
         let body = json!({
             "fieldType": set.type_.as_str(),
             "subDomain": sub_domain,
-            "target": record::target(&set.type_, value),
+            "target": presentation(&set.type_, value),
             "ttl": set.ttl,
         });
         let call = self.access.client.json(Method::POST, &self.path(&["record"]), &body);
@@ -187,8 +187,7 @@ impl Ovh {
                     continue;
                 };
                 let record = leaving.swap_remove(place);
-                self.update(&record, &record::target(&set.type_, value), set.ttl)
-                    .await?;
+                self.update(&record, &presentation(&set.type_, value), set.ttl).await?;
             }
         } else {
             leaving.extend(there.into_values().flatten());
