@@ -4,6 +4,7 @@
 //! remove a whole zone, or all types of a name.
 
 mod account;
+mod by_record;
 mod data;
 mod gandi;
 mod http;
