@@ -4,8 +4,8 @@
 //! about all types of a name**, so that a path that lost its end empties a zone. A set is written as a whole, and kept
 //! under the label as it was written first: **a `PUT` in other letters makes a second set** beside it, which DNS cannot
 //! tell from the first. `POST` makes a set that must not exist. A TTL is between 300 and 2 592 000. Lists come in pages,
-//! whose number is in `total-count` and whose next is in `Link`. Strings of a TXT are quoted, each of at most 255
-//! octets. ALIAS stands at the apex only. The apex's NS cannot be changed. `Dry-Run: 1` writes nothing and says that
+//! whose number is in `total-count` and whose next is in `Link`. Strings of a TXT come back quoted, and
+//! have at most 255 octets each. ALIAS stands at the apex only. The apex's NS cannot be changed. `Dry-Run: 1` writes nothing and says that
 //! all is well. A personal access token ends after a year at most: 401. What is written is served at once.
 
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Row, Service, txt, zone};
 use crate::dns::daemon::{hex, random};
-use crate::dns::query::Record;
+use crate::dns::query::{Record, quoted};
 
 /// The bounds of a TTL, in seconds.
 const TTL: std::ops::RangeInclusive<u64> = 300..=2_592_000;
@@ -263,6 +263,16 @@ impl GandiService {
             return invalid("rrset_values", "required");
         };
         let ttl = u32::try_from(ttl).unwrap_or_default();
+        // What comes without quotes is taken as one string, which may be too long.
+        let is_bare = |value: &String| kind == "TXT" && txt::strings(value).is_none();
+        let quote = |value: String| {
+            if is_bare(&value) {
+                quoted(value.as_bytes())
+            } else {
+                value
+            }
+        };
+        let values = values.into_iter().map(quote).collect();
         let (name, kind) = (name.to_owned(), kind.to_owned());
         let set = Set {
             name,
@@ -402,12 +412,7 @@ impl GandiService {
 /// The records of a set.
 fn rows(set: &Set) -> Vec<Row> {
     let values = set.values.iter();
-    let data = values.map(|value| match set.kind.as_str() {
-        // What comes without quotes is taken as one string, which may be too long.
-        "TXT" if txt::strings(value).is_none() => format!("\"{value}\""),
-        _ => value.clone(),
-    });
-    data.map(|data| Row {
+    let rows = values.map(|value| Row {
         name: if set.name == "@" {
             String::new()
         } else {
@@ -415,9 +420,9 @@ fn rows(set: &Set) -> Vec<Row> {
         },
         kind: set.kind.clone(),
         ttl: set.ttl,
-        data,
-    })
-    .collect()
+        data: value.clone(),
+    });
+    rows.collect()
 }
 
 fn is_fixed(name: &str, kind: &str) -> bool {

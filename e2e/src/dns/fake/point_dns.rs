@@ -1,9 +1,9 @@
 //! PointDNS (PointHQ).
 //!
 //! What bites, and is here: every record travels in a wrapper, `zone_record`, and without it is refused. Names come back
-//! absolute, with a dot at their end; one that is sent without that dot is relative, and so is the data of a CNAME, MX
-//! or NS. The text of a TXT comes back quoted. The priority of an MX is `aux`. What is wrong is a 422 whose body is a list of
-//! pairs, unlike other errors. `Accept: application/json` has to be asked for. A write is served after a moment.
+//! absolute, with a dot at their end; one that is sent without that dot is relative. The data of a CNAME, MX or NS, to the
+//! contrary, is absolute without a dot, and gets one. The text of a TXT comes back quoted. The priority of an MX is `aux`. What is wrong is a 422 whose body is a list of
+//! pairs, and what is missing a 404 in plain text. `Accept: application/json` has to be asked for. A write is served after a moment.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Service for PointDnsService {
         let is_ours = |zone: &str| zone == ZONE.to_string() || zone == self.published.origin();
         match route.as_slice() {
             ["GET", "zones"] => Reply::json(200, &json!([self.zone()])).into(),
-            [_, "zones", zone, ..] if !is_ours(zone) => refused(404, "Zone not found").into(),
+            [_, "zones", zone, ..] if !is_ours(zone) => not_found().into(),
             ["GET", "zones", _] => Reply::json(200, &self.zone()).into(),
             ["DELETE", "zones", _] => {
                 self.entries.clear();
@@ -105,7 +105,7 @@ impl Service for PointDnsService {
             ["GET", "zones", _, "records"] => self.list(request).into(),
             ["POST", "zones", _, "records"] => self.create(&request.json()),
             [method, "zones", _, "records", id] => self.record(method, id, &request.json()),
-            _ => refused(404, "Not found").into(),
+            _ => not_found().into(),
         }
     }
 
@@ -193,13 +193,13 @@ impl PointDnsService {
         let position = self.entries.iter().position(|entry| entry.id.to_string() == id);
         let found = position.and_then(|position| Some((position, self.entries.get(position)?.clone())));
         let Some((position, entry)) = found else {
-            return refused(404, "Record not found").into();
+            return not_found().into();
         };
         match method {
             "GET" => Reply::json(200, &told(&entry)).into(),
             "DELETE" => {
                 self.entries.remove(position);
-                self.written(Reply::json(200, &json!({"zone_record": {"status": "OK"}})))
+                self.written(Reply::json(202, &json!({"zone_record": {"status": "OK"}})))
             }
             "PUT" => match self.accepted(entry, body, Some(position)) {
                 Ok(entry) => {
@@ -211,7 +211,7 @@ impl PointDnsService {
                 }
                 Err(refusal) => refusal.into(),
             },
-            _ => refused(404, "Not found").into(),
+            _ => not_found().into(),
         }
     }
 
@@ -224,6 +224,9 @@ impl PointDnsService {
         entry.name = text("name").map_or(entry.name, |name| self.absolute(&name));
         entry.kind = text("record_type").unwrap_or(entry.kind);
         entry.data = text("data").unwrap_or(entry.data);
+        if ["CNAME", "MX", "NS", "PTR", "ALIAS"].contains(&entry.kind.as_str()) {
+            entry.data = format!("{}.", entry.data.trim_end_matches('.'));
+        }
         entry.aux = told.get("aux").and_then(Value::as_u64).or(entry.aux);
         let ttl = told
             .get("ttl")
@@ -291,6 +294,11 @@ fn row(entry: &Entry) -> Row {
         ttl: entry.ttl,
         data,
     }
+}
+
+/// Not even JSON.
+fn not_found() -> Reply {
+    Reply::text(404, "text/plain", "Not found".to_owned())
 }
 
 fn wrong(field: &str, message: &str) -> Reply {
