@@ -13,6 +13,7 @@ pub mod claim;
 pub mod import;
 pub mod mail;
 pub mod name;
+pub mod offline;
 pub mod ownership;
 pub mod plan;
 pub mod profile;

@@ -30,6 +30,17 @@ pub fn unit(mail: &Mail, name: &Fqdn, ttl: u32) -> Result<Vec<RrSet>, Fault<Reas
         return Err(Fault::stalled(Reason::InvalidMail, message, "write a name without them").at("spec.name"));
     }
     let preset = mail.preset.map(preset::of);
+    let written_by_hand = !mail.mx.is_empty() || mail.spf.is_some() || !mail.dkim.is_empty() || mail.dmarc.is_some();
+    if preset.is_none() && !written_by_hand {
+        return Err(invalid(
+            "spec.mail",
+            "it is empty: name a preset, or mx, spf, dkim or dmarc",
+        ));
+    }
+    if preset.is_some_and(|preset| preset.null_mx) && written_by_hand {
+        let message = "the preset None says that no mail is sent or received: remove mx, spf, dkim and dmarc";
+        return Err(invalid("spec.mail", message));
+    }
     let mut unit = Unit {
         ttl,
         sets: BTreeMap::new(),

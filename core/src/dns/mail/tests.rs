@@ -48,6 +48,8 @@ fn what_a_team_writes_goes_before_the_preset() {
 #[test]
 fn mail_that_cannot_be_is_refused_at_its_field() {
     for (owner, text, field) in [
+        ("a.example.org", "{}", "spec.mail"),
+        ("a.example.org", "{preset: None, spf: 'v=spf1 -all'}", "spec.mail"),
         ("*.example.org", "{preset: None}", "spec.name"),
         ("_x.example.org", "{preset: None}", "spec.name"),
         (
