@@ -43,7 +43,7 @@ async fn create(fake: &AlwaysData, name: &str, kind: &str, value: &str) -> Strin
 #[tokio::test]
 async fn a_write_is_served_later_unless_one_asks_to_wait() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = Duration::from_millis(400);
+    options.delay = Duration::from_secs(1);
     let fake = AlwaysData::start(options).await.unwrap();
     let record = json!({"domain": 132, "name": "late", "type": "A", "value": "192.0.2.7"});
     assert_eq!(send(&fake, "POST", "/record/", record, &[]).await.status, 201);

@@ -51,7 +51,7 @@ async fn is_served(scaleway: &Scaleway, name: &str, kind: RecordType, data: &str
 #[tokio::test]
 async fn a_set_takes_the_place_of_the_old_one_and_is_served_in_a_moment() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = std::time::Duration::from_millis(300);
+    options.delay = std::time::Duration::from_secs(1);
     let scaleway = Scaleway::start(options).await.unwrap();
     let before = scaleway.versions();
     for data in ["192.0.2.7", "192.0.2.8"] {
@@ -159,7 +159,7 @@ async fn the_priority_of_an_mx_is_sent_apart_or_in_the_data_and_comes_back_in_bo
 #[tokio::test]
 async fn a_zone_is_pending_until_its_version_is_served() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = std::time::Duration::from_millis(300);
+    options.delay = std::time::Duration::from_secs(1);
     let scaleway = Scaleway::start(options).await.unwrap();
     let zones = format!("{}/dns-zones?dns_zones={ZONE}", scaleway.url());
     let status = async || {
