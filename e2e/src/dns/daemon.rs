@@ -115,7 +115,7 @@ pub fn free_address() -> Result<SocketAddr> {
     let mut refusal = None;
     for _ in 0..=u8::MAX {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let ip = Ipv4Addr::new(127, 53 ^ third, fourth, offset[1]);
+        let ip = Ipv4Addr::new(127, third.wrapping_add(53), fourth, offset[1]);
         match TcpListener::bind((ip, 53)).and_then(|_| UdpSocket::bind((ip, 53))) {
             Ok(_) => return Ok((ip, 53).into()),
             Err(error) => refusal = Some(error),
