@@ -16,6 +16,7 @@
 pub mod admin;
 pub mod cli;
 pub mod cluster;
+pub mod dns;
 pub mod dns_provider;
 pub mod driver;
 pub mod key;

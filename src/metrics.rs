@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -178,6 +179,18 @@ impl Metrics {
         self.round_seconds
             .get_or_create(&Kind { kind })
             .observe(took.as_secs_f64());
+    }
+
+    /// Counts an object by its conditions.
+    pub fn count_conditions(&self, kind: &'static str, conditions: &[Condition]) {
+        for condition in conditions {
+            let label = WithCondition {
+                kind,
+                condition: condition.type_.clone(),
+                status: condition.status.clone(),
+            };
+            self.objects.get_or_create(&label).inc();
+        }
     }
 
     /// The text that Prometheus reads. `refresh` counts anew what is counted only when asked.

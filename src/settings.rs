@@ -23,6 +23,10 @@ pub struct Settings {
     #[arg(long, env = "TREMPLIN_NAMESPACE", value_name = "NAMESPACE")]
     pub namespace: Option<String>,
 
+    /// What tells this cluster from others that serve the same DNS zones. Absent: made once, and kept with the content key
+    #[arg(long, env = "TREMPLIN_CLUSTER", value_name = "NAME", value_parser = cluster_name)]
+    pub cluster: Option<String>,
+
     /// The name of the lease that lets one replica write
     #[arg(
         long,
@@ -134,6 +138,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(0) => Err("it must be longer than nothing".to_owned()),
         Some(milliseconds) if milliseconds <= YEAR => Ok(Duration::from_millis(milliseconds)),
         _ => Err(format!("`{text}` is too long: at most a year")),
+    }
+}
+
+/// It is written into DNS zones.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let fits = (1..=63).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("at most 63 letters without accents, digits, -, . and _".to_owned())
     }
 }
 

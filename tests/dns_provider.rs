@@ -12,8 +12,6 @@ mod faults;
 mod ovh;
 #[path = "dns_provider/server.rs"]
 mod server;
-#[path = "dns_provider/sets.rs"]
-mod sets;
 #[path = "dns_provider/updates.rs"]
 mod updates;
 
@@ -52,7 +50,7 @@ on_each!(
         a_wrong_credential_is_unauthorized,
         an_unknown_zone_is_no_zone,
     ],
-    [bind, gandi, ovh, powerdns, scaleway]
+    [bind, ovh, powerdns]
 );
 
 // What can be killed.
@@ -67,5 +65,5 @@ on_each!(
         what_was_done_without_an_answer_is_found_by_reading,
         too_often_holds_for_all_zones_of_the_account,
     ],
-    [gandi, ovh, powerdns, scaleway]
+    [ovh, powerdns]
 );

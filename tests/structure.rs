@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room of `src/`, and the rooms that it may know.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("key", &[]),
     ("leader", &[]),
     ("metrics", &[]),
@@ -17,12 +17,15 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("driver", &["key", "metrics"]),
     ("cluster", &["key", "leader", "metrics"]),
     // A slice knows no other slice.
+    ("dns", &["cluster", "dns_provider", "driver", "key", "metrics"]),
     ("startup_app", &["cluster", "driver", "key", "metrics"]),
     (
         "cli",
         &[
             "admin",
             "cluster",
+            "dns",
+            "dns_provider",
             "driver",
             "key",
             "leader",

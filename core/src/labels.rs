@@ -57,3 +57,16 @@ pub const REMINDED_GENERATION: &str = "tremplin.dev/reminded-generation";
 /// Annotation on a Deployment: the hash of what the team wrote for it and the hash of the template rendered from that,
 /// as `<written>/<template>`. When only the second changes, the operator or the platform changed, not the team.
 pub const TEMPLATE: &str = "tremplin.dev/template";
+
+/// Annotation on a DnsClaim, by the platform team: what of it is approved, `name/type/hash`, separated by commas.
+pub const APPROVED: &str = "tremplin.dev/approved";
+/// Annotation on a namespace: whom to ask about what it holds.
+pub const CONTACT: &str = "tremplin.dev/contact";
+/// Annotation on a DnsZone, by the platform team: the time at which the breaker tripped that is acknowledged.
+pub const BREAKER_ACKNOWLEDGED: &str = "tremplin.dev/breaker-acknowledged";
+/// Annotation on a DnsZone: compare the whole zone now, once for each newer time (RFC 3339).
+pub const AUDIT_REQUESTED_AT: &str = "tremplin.dev/audit-requested-at";
+/// Annotation on a DnsRecord: go on after a drift loop, once for each newer time (RFC 3339).
+pub const RESUMED_AT: &str = "tremplin.dev/resumed-at";
+/// Finalizer of a DnsRecord: its data is noted for withdrawal before it goes.
+pub const DNS_FINALIZER: &str = "tremplin.dev/dns";

@@ -4,8 +4,6 @@
 //! and ports of its own, keeps them over a restart, and ends with the test process. [`query`] asks them, as a
 //! resolver would ask an authority.
 
-use std::net::Ipv4Addr;
-
 mod bind;
 mod daemon;
 pub mod fake;
@@ -14,7 +12,6 @@ mod powerdns;
 pub mod query;
 
 pub use bind::{Bind, BindOptions, KEY_NAME};
-pub use daemon::free_address;
 pub use powerdns::{PowerDns, PowerDnsOptions};
 
 /// A zone as its master file tells it (RFC 1035, 5).
@@ -34,16 +31,11 @@ impl ZoneText {
 
     /// The same, and these records.
     pub fn with(name: &str, records: &str) -> Self {
-        Self::served_at(name, Ipv4Addr::LOCALHOST, records)
-    }
-
-    /// The same, its name server being found at this address.
-    pub fn served_at(name: &str, server: Ipv4Addr, records: &str) -> Self {
         let text = format!(
             "$TTL 300\n\
              @ IN SOA ns1.{name}. hostmaster.{name}. 1 3600 600 86400 30\n\
              @ IN NS ns1\n\
-             ns1 IN A {server}\n\
+             ns1 IN A 127.0.0.1\n\
              {records}\n"
         );
         Self {

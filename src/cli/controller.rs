@@ -15,13 +15,14 @@ use tremplin_core::platform::Platform;
 use super::Exit;
 use crate::admin::{self, Admin, Endpoint};
 use crate::cluster::{Cluster, ContentKeyError, Place, counted};
-use crate::driver::{Cause, Driver, Growth, Limits};
+use crate::dns::{self, Claims, Dns, Records, Wake, Zones};
+use crate::driver::{Cause, Driver, Growth, Limits, Reconcile};
 use crate::key::Key;
 use crate::leader::{self, Elector, Leadership, Lease};
 use crate::metrics::Metrics;
 use crate::platform_file::{PlatformFileError, Source};
 use crate::settings::Settings;
-use crate::startup_app::{StartupApps, Watching};
+use crate::startup_app::{Related, StartupApps, Watching};
 use crate::telemetry::{self, LogLevelError};
 
 /// How often an API server that does not answer at the start is asked again.
@@ -122,8 +123,9 @@ pub async fn operate(
     let (platform_changes, platform) = watch::channel(Arc::new(platform));
     let (ready, is_ready) = watch::channel(false);
     let apps = Arc::new(OnceLock::new());
+    let dns = Arc::new(OnceLock::new());
     let Endpoint { listener, log_level } = endpoint;
-    let admin = admin(&metrics, &apps, is_ready, log_level);
+    let admin = admin(&metrics, &apps, &dns, is_ready, log_level);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         platform = settings.platform.platform,
@@ -144,6 +146,7 @@ pub async fn operate(
             metrics: metrics.clone(),
             platform,
             apps,
+            dns,
             ready,
             leadership: elector.leadership(),
         };
@@ -165,14 +168,18 @@ pub async fn operate(
 fn admin(
     metrics: &Arc<Metrics>,
     apps: &Arc<OnceLock<Arc<StartupApps>>>,
+    dns: &Arc<OnceLock<Arc<Dns>>>,
     ready: watch::Receiver<bool>,
     log_level: telemetry::LogLevel,
 ) -> Admin {
-    let (metrics, apps) = (metrics.clone(), apps.clone());
+    let (metrics, apps, dns) = (metrics.clone(), apps.clone(), dns.clone());
     let counted = metrics.clone();
     let refresh = move || {
         if let Some(apps) = apps.get() {
             apps.measure(&counted);
+        }
+        for (kind, conditions) in dns.get().map(|dns| dns.counted()).unwrap_or_default() {
+            counted.count_conditions(kind, &conditions);
         }
     };
     Admin {
@@ -191,6 +198,7 @@ fn place(client: &Client, settings: &Settings) -> Place {
             .namespace
             .clone()
             .unwrap_or_else(|| client.default_namespace().to_owned()),
+        cluster: settings.cluster.clone(),
         identity: leader::identity(settings.identity.as_deref().unwrap_or(host)),
     }
 }
@@ -227,6 +235,32 @@ async fn campaign(mut elector: Elector, mut asked_back: oneshot::Receiver<()>) {
     }
 }
 
+type Received = mpsc::UnboundedReceiver<(Key, Cause)>;
+
+/// What happens to the kinds of DNS.
+struct DnsEvents {
+    records: Received,
+    claims: Received,
+    zones: Received,
+}
+
+fn wake() -> (Wake, DnsEvents) {
+    let (records, records_received) = mpsc::unbounded_channel();
+    let (claims, claims_received) = mpsc::unbounded_channel();
+    let (zones, zones_received) = mpsc::unbounded_channel();
+    let events = DnsEvents {
+        records: records_received,
+        claims: claims_received,
+        zones: zones_received,
+    };
+    (Wake { records, claims, zones }, events)
+}
+
+async fn until(stopped: &watch::Receiver<bool>) {
+    let mut stopped = stopped.clone();
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
 /// A replica that waits to lead, and leads.
 struct Leader {
     client: Client,
@@ -235,6 +269,7 @@ struct Leader {
     metrics: Arc<Metrics>,
     platform: watch::Receiver<Arc<Platform>>,
     apps: Arc<OnceLock<Arc<StartupApps>>>,
+    dns: Arc<OnceLock<Arc<Dns>>>,
     ready: watch::Sender<bool>,
     leadership: Leadership,
 }
@@ -265,7 +300,8 @@ impl Leader {
             () = &mut stop => return Ok(()),
         };
         let (roll_interval, now) = (self.settings.roll_interval, Timestamp::now);
-        let apps = StartupApps::new(Arc::new(cluster), self.platform.clone(), roll_interval, now);
+        let cluster = Arc::new(cluster);
+        let apps = StartupApps::new(cluster.clone(), self.platform.clone(), roll_interval, now);
         let apps = Arc::new(apps);
         let _ = self.apps.set(apps.clone());
         let (events, received) = mpsc::unbounded_channel();
@@ -273,34 +309,78 @@ impl Leader {
             events,
             timeout: self.settings.watch_timeout,
         };
+        let (wake, dns_events) = wake();
+        let dns = Arc::new(Dns::new(cluster, self.platform.clone(), wake, now));
+        let told = dns.clone();
+        apps.also_tell(move |related| match related {
+            Related::App(app) => told.app_moved(app),
+            Related::Secret(secret) => told.secret_changed(secret),
+        });
+        let _ = self.dns.set(dns.clone());
         // Dropped at the end, which ends the watches.
         let mut watches = apps.watch(&watching);
+        let mut dns_watches = dns.watch(&dns::Watching {
+            timeout: self.settings.watch_timeout,
+        });
         tokio::select! {
-            () = self.work(apps, received, stop) => Ok(()),
+            () = self.work(apps, received, dns, dns_events, stop) => Ok(()),
             Some(_) = watches.join_next() => Err(ControllerError::WatchEnded),
+            Some(_) = dns_watches.join_next() => Err(ControllerError::WatchEnded),
         }
     }
 
     async fn work(
         &self,
         apps: Arc<StartupApps>,
-        events: mpsc::UnboundedReceiver<(Key, Cause)>,
+        events: Received,
+        dns: Arc<Dns>,
+        dns_events: DnsEvents,
         mut stop: impl Future<Output = ()> + Unpin,
     ) {
+        let shown = async {
+            apps.ready().await;
+            dns.ready().await;
+        };
         tokio::select! {
-            () = apps.ready() => {}
+            () = shown => {}
             () = &mut stop => return,
         }
         self.ready.send_replace(true);
         tracing::info!(apps = apps.apps().len(), "working");
-        let driver = Driver {
-            reconciler: apps,
+        let (stopping, stopped) = watch::channel(false);
+        let limits = self.limits();
+        // A zone's round writes as much as its provider's rate allows.
+        let long = Limits {
+            deadline: limits.deadline * 10,
+            ..limits
+        };
+        let (records, claims) = (Arc::new(Records(dns.clone())), Arc::new(Claims(dns.clone())));
+        let drivers = async {
+            tokio::join!(
+                self.driver(apps, events, limits).run(until(&stopped)),
+                self.driver(records, dns_events.records, limits).run(until(&stopped)),
+                self.driver(claims, dns_events.claims, limits).run(until(&stopped)),
+                self.driver(Arc::new(Zones(dns)), dns_events.zones, long)
+                    .run(until(&stopped)),
+            );
+        };
+        tokio::pin!(drivers);
+        tokio::select! {
+            () = &mut drivers => return,
+            () = stop => {}
+        }
+        stopping.send_replace(true);
+        drivers.await;
+    }
+
+    fn driver<R: Reconcile>(&self, reconciler: Arc<R>, events: Received, limits: Limits) -> Driver<R> {
+        Driver {
+            reconciler,
             events,
-            limits: self.limits(),
+            limits,
             metrics: self.metrics.clone(),
             random: rand::random,
-        };
-        driver.run(stop).await;
+        }
     }
 
     /// Asks until the API server answers.

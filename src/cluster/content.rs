@@ -16,7 +16,7 @@ use kube::api::{GetParams, PartialObjectMeta, PostParams};
 use kube::core::request::Request;
 use kube::{Api, Client, Resource};
 use serde::Deserialize;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use tremplin_core::app::observed::{Content, ContentDigest};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
 use tremplin_core::fault::{Fault, Refusal};
@@ -150,6 +150,16 @@ struct Versions {
 pub struct ContentKey(Arc<[u8]>);
 
 impl ContentKey {
+    /// A name for the cluster, made once with the key: it tells nothing of the key.
+    pub fn cluster(&self) -> String {
+        let digest = Sha256::new().chain_update(b"cluster").chain_update(&self.0).finalize();
+        digest.iter().take(5).fold(String::new(), |mut name, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+    }
+
     /// Reads the key of this installation; makes it the first time. Only the leader may.
     ///
     /// # Errors

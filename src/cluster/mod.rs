@@ -10,8 +10,11 @@ mod content;
 mod events;
 mod evidence;
 mod namespace;
+mod object;
 mod one_shot;
 mod reminder;
+mod report;
+mod seen;
 mod status;
 mod store;
 mod transport;
@@ -28,7 +31,9 @@ pub use content::{ContentKey, ContentKeyError, KEY_SECRET, Source, Sources};
 pub use events::Notice;
 pub use evidence::FRESH as EVIDENCE_FRESH;
 pub use namespace::NamespaceLabels;
-pub use status::STATUS_MANAGER;
+pub use report::{Progress, Told};
+pub use seen::{Malformed, Seen, Watched};
+pub use status::status_manager;
 pub use store::{Change, Group, Item, Store};
 pub use transport::{NotLeader, counted, fenced};
 pub use watch::Selection;
@@ -42,6 +47,8 @@ pub struct Cluster {
     pub children: Children,
     /// The Secrets and ConfigMaps that apps may name.
     pub sources: Sources,
+    /// Where the operator is.
+    pub home: Home,
     client: Client,
     metrics: Arc<Metrics>,
     content_key: ContentKey,
@@ -63,6 +70,10 @@ impl Cluster {
     ) -> Result<Self, ContentKeyError> {
         let client = fenced(client, leadership, metrics.clone());
         let content_key = ContentKey::ensure(&client, &settings.namespace).await?;
+        let home = Home {
+            namespace: settings.namespace.clone(),
+            cluster: settings.cluster.clone().unwrap_or_else(|| content_key.cluster()),
+        };
         let reporter = Reporter {
             controller: "tremplin".into(),
             instance: Some(settings.identity.clone()),
@@ -74,10 +85,21 @@ impl Cluster {
             client,
             metrics,
             content_key,
+            home,
             altered: apply::Altered::default(),
             evidence: evidence::Evidence::default(),
         })
     }
+}
+
+/// Where the operator is, as others are told.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// What tells this cluster from others that serve the same zones. It is kept with the content key, so that a
+    /// cluster that is restored is the same.
+    pub cluster: String,
 }
 
 /// Where this replica runs, and who it is.
@@ -87,4 +109,6 @@ pub struct Place {
     pub namespace: String,
     /// This run's name among the replicas.
     pub identity: String,
+    /// The cluster's name, where the one who installs gave it one.
+    pub cluster: Option<String>,
 }

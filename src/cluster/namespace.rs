@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
 
+use tremplin_core::labels;
+
 use super::store::{Group, Item};
 use crate::key::Key;
 
@@ -15,6 +17,8 @@ pub struct NamespaceLabels {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Whom to ask about what it holds: its annotation.
+    pub contact: Option<String>,
     uid: String,
     version: String,
 }
@@ -25,6 +29,9 @@ impl NamespaceLabels {
         let metadata = namespace.metadata;
         Self {
             name: metadata.name.unwrap_or_default(),
+            contact: metadata
+                .annotations
+                .and_then(|mut annotations| annotations.remove(labels::CONTACT)),
             labels: metadata.labels.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             version: metadata.resource_version.unwrap_or_default(),
@@ -53,6 +60,6 @@ impl Item for NamespaceLabels {
     }
 
     fn differs(&self, other: &Self) -> bool {
-        self.labels != other.labels
+        self.labels != other.labels || self.contact != other.contact
     }
 }

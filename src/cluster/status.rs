@@ -10,8 +10,10 @@ use tremplin_core::fault::{Fault, Refusal};
 use super::Cluster;
 use super::apply::fault;
 
-/// The field manager of statuses. It is API, as that of children.
-pub const STATUS_MANAGER: &str = "tremplin/startupapp-status";
+/// The field manager of the statuses of a kind. It is API, as that of children.
+pub fn status_manager(kind: &str) -> String {
+    format!("tremplin/{}-status", kind.to_ascii_lowercase())
+}
 
 impl Cluster {
     /// Writes a status; gives the object as the API server then has it, or `None` when it is gone.
@@ -26,19 +28,16 @@ impl Cluster {
         let metadata = object.meta();
         let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
         let what = format!("status of {} {name}", K::kind(&()));
+        let scope = (!namespace.is_empty()).then_some(namespace.as_str());
         let body = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            "metadata": {"name": name, "namespace": namespace, "uid": metadata.uid},
+            "metadata": {"name": name, "namespace": scope, "uid": metadata.uid},
             "status": status,
         });
-        let params = PatchParams::apply(STATUS_MANAGER).force();
-        let request = Request::new(K::url_path(&(), Some(&namespace))).patch_subresource(
-            "status",
-            &name,
-            &params,
-            &Patch::Apply(body),
-        );
+        let params = PatchParams::apply(&status_manager(&K::kind(&()))).force();
+        let request =
+            Request::new(K::url_path(&(), scope)).patch_subresource("status", &name, &params, &Patch::Apply(body));
         match self
             .send("patch_status", request.map_err(kube::Error::BuildRequest))
             .await

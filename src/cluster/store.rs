@@ -23,6 +23,10 @@ pub enum Group {
     Namespace(String),
     /// What names a Secret or ConfigMap of a namespace.
     Content(String, ContentRef),
+    /// The DnsRecords that say something at a name.
+    Name(String),
+    /// What follows the app of that key.
+    Follows(Key),
 }
 
 /// An object as the store keeps it.
@@ -123,11 +127,23 @@ impl<T: Item> Store<T> {
             .is_none_or(|old| old.uid() != object.uid() || old.differs(&object));
         let new = Arc::new(object);
         inner.leave(&key, old.as_deref());
-        for group in new.groups() {
-            inner.groups.entry(group).or_default().insert(key.clone());
-        }
-        inner.objects.insert(key, new.clone());
+        inner.enter(key, new.clone());
         changed.then_some(Change { old, new: Some(new) })
+    }
+
+    /// Keeps what the API server answered to a write of ours, if the object is still there. The watch may have told of
+    /// its end before our task came to read the answer: kept then, it would be there for ever.
+    pub fn refresh(&self, object: T) {
+        let mut inner = self.write();
+        let key = object.key();
+        let Some(old) = inner.objects.get(&key).cloned() else {
+            return;
+        };
+        if old.uid() != object.uid() || !is_newer(object.version(), old.version()) {
+            return;
+        }
+        inner.leave(&key, Some(&old));
+        inner.enter(key, Arc::new(object));
     }
 
     /// Forgets the object of that key, if it is the one of that UID.
@@ -166,6 +182,13 @@ impl<T: Item> Store<T> {
 }
 
 impl<T: Item> Inner<T> {
+    fn enter(&mut self, key: Key, object: Arc<T>) {
+        for group in object.groups() {
+            self.groups.entry(group).or_default().insert(key.clone());
+        }
+        self.objects.insert(key, object);
+    }
+
     fn leave(&mut self, key: &Key, object: Option<&T>) {
         for group in object.into_iter().flat_map(Item::groups) {
             if let Some(keys) = self.groups.get_mut(&group) {
@@ -297,6 +320,24 @@ mod tests {
         store.put(THING);
         assert!(store.remove(&THING.key(), "2").is_none());
         assert!(store.remove(&THING.key(), "1").is_some());
+        assert!(store.get(&THING.key()).is_none());
+        assert_eq!(names(store.group(&group("app"))), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_answer_to_our_write_does_not_bring_back_what_is_gone() {
+        let store = Store::default();
+        store.put(THING);
+        store.refresh(Thing {
+            version: "10",
+            value: 2,
+            ..THING
+        });
+        assert_eq!(store.get(&THING.key()).unwrap().value, 2);
+        store.refresh(THING);
+        assert_eq!(store.get(&THING.key()).unwrap().version, "10");
+        store.remove(&THING.key(), "1");
+        store.refresh(Thing { version: "11", ..THING });
         assert!(store.get(&THING.key()).is_none());
         assert_eq!(names(store.group(&group("app"))), Vec::<&str>::new());
     }

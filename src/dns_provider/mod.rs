@@ -4,14 +4,12 @@
 //! remove a whole zone, or all types of a name.
 
 mod account;
-mod by_record;
+pub mod authority;
 mod data;
-mod gandi;
 mod http;
 mod ovh;
 mod powerdns;
 mod rfc2136;
-mod scaleway;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +93,16 @@ pub enum Failure {
     Settings(String),
 }
 
+/// What a provider can do, known without a credential.
+pub fn profile(type_: api::ProviderType) -> Profile {
+    match type_ {
+        api::ProviderType::Ovh => ovh::PROFILE,
+        api::ProviderType::Rfc2136 => rfc2136::PROFILE,
+        // The others' are given as their clients are built.
+        _ => powerdns::PROFILE,
+    }
+}
+
 /// What every provider is made of, beside its own settings.
 #[derive(Clone, Copy)]
 struct Parts<'a> {
@@ -127,14 +135,6 @@ pub fn build(
         api::ProviderType::Ovh => {
             let settings = settings.ovh.clone().unwrap_or_default();
             Box::new(ovh::Ovh::new(&settings, parts)?)
-        }
-        api::ProviderType::Gandi => {
-            let settings = settings.gandi.clone().unwrap_or_default();
-            Box::new(gandi::Gandi::new(&settings, parts)?)
-        }
-        api::ProviderType::Scaleway => {
-            let settings = settings.scaleway.clone().unwrap_or_default();
-            Box::new(scaleway::Scaleway::new(&settings, parts)?)
         }
         api::ProviderType::PowerDns => {
             let settings = settings.power_dns.as_ref().ok_or_else(|| missing("powerDNS"))?;

@@ -3,30 +3,28 @@
 mod hosts;
 mod observe;
 mod report;
-mod seen;
 mod turns;
 mod watches;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Serialize;
 use tokio::sync::watch;
-use tremplin_core::api::StartupApp;
-use tremplin_core::api::startup_app::InventoryItem;
+use tremplin_core::api::startup_app::{Condition, InventoryItem};
+use tremplin_core::api::{StartupApp, StartupAppStatus};
 use tremplin_core::app::render::{DesiredApp, owner_reference};
 use tremplin_core::app::{self, Decision, Hold, Observed, Plan, Reason, Reminders, Step, decide, reminders, status};
 use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
-use crate::cluster::{Applied, Child, ChildKind, Cluster, NamespaceLabels, Owner, Store};
+use crate::cluster::{self, Applied, Child, ChildKind, Cluster, Group, NamespaceLabels, Owner, Store, Watched};
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 use hosts::Hosts;
 use observe::View;
-pub use seen::{Malformed, Seen};
 use turns::Turns;
 pub use watches::{Events, Watching};
 
@@ -37,6 +35,9 @@ const REFUSED_AGAIN: Duration = Duration::from_mins(5);
 /// When something that is not watched, such as a quota's room, is asked for again.
 const WAITING_AGAIN: Duration = Duration::from_mins(1);
 
+/// An app as the watch shows it.
+pub type Seen = cluster::Seen<StartupApp>;
+
 /// The apps of the cluster, and all that their rounds read and write.
 pub struct StartupApps {
     cluster: Arc<Cluster>,
@@ -45,7 +46,40 @@ pub struct StartupApps {
     hosts: Hosts,
     platform: watch::Receiver<Arc<Platform>>,
     turns: Turns,
+    beside: OnceLock<Beside>,
     now: fn() -> Timestamp,
+}
+
+/// Who else is told of what is watched for apps.
+type Beside = Box<dyn Fn(Related<'_>) + Send + Sync>;
+
+/// What is watched for apps and concerns others too.
+#[derive(Clone, Copy, Debug)]
+pub enum Related<'a> {
+    /// The Ingress of an app changed.
+    App(&'a Key),
+    /// A Secret changed.
+    Secret(&'a Key),
+}
+
+impl Watched for StartupApp {
+    type Status = StartupAppStatus;
+
+    fn status(&self) -> Option<&StartupAppStatus> {
+        self.status.as_ref()
+    }
+
+    fn conditions(status: &StartupAppStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let namespace = self.metadata.namespace.clone().unwrap_or_default();
+        let contents = app::content_refs(&self.spec).into_iter();
+        contents
+            .map(|content| Group::Content(namespace.clone(), content))
+            .collect()
+    }
 }
 
 /// What a round came to.
@@ -68,8 +102,8 @@ impl Reconcile for StartupApps {
         match &*seen {
             Seen::Malformed(malformed) => self.report_malformed(malformed).await,
             // Its children are owned: the cluster collects them.
-            Seen::App(app) if app.metadata.deletion_timestamp.is_some() => Outcome::Gone,
-            Seen::App(app) => match self.round(app, failures).await {
+            Seen::Object(app) if app.metadata.deletion_timestamp.is_some() => Outcome::Gone,
+            Seen::Object(app) => match self.round(app, failures).await {
                 Ok(outcome) => outcome,
                 Err(fault) => {
                     let outcome = after(&fault, true);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -22,11 +22,11 @@ use tremplin_core::labels;
 use tremplin_core::live::{Kept, Live};
 use tremplin_core::platform::Platform;
 
-use super::{Hosts, Seen, StartupApps, Turns};
+use super::{Hosts, Related, Seen, StartupApps, Turns};
 use crate::cluster::{Change, Cluster, Group, Item as _, NamespaceLabels, Selection, Source, Store};
 use crate::driver::{Cause, Reconcile as _};
 use crate::key::Key;
-use crate::metrics::{Metrics, WithCondition};
+use crate::metrics::Metrics;
 
 /// Where changes are sent.
 pub type Events = UnboundedSender<(Key, Cause)>;
@@ -70,8 +70,20 @@ impl StartupApps {
             namespaces: Store::default(),
             hosts: Hosts::default(),
             turns: Turns::new(roll_interval),
+            beside: OnceLock::new(),
             platform,
             now,
+        }
+    }
+
+    /// Whom else what is watched here concerns; to be said once, before anything is watched.
+    pub fn also_tell(&self, beside: impl Fn(Related<'_>) + Send + Sync + 'static) {
+        drop(self.beside.set(Box::new(beside)));
+    }
+
+    fn tell_beside(&self, related: Related<'_>) {
+        if let Some(beside) = self.beside.get() {
+            beside(related);
         }
     }
 
@@ -84,14 +96,7 @@ impl StartupApps {
     pub fn measure(&self, metrics: &Metrics) {
         metrics.objects.clear();
         for seen in self.apps.all() {
-            for condition in &*seen.conditions() {
-                let label = WithCondition {
-                    kind: Self::KIND,
-                    condition: condition.type_.clone(),
-                    status: condition.status.clone(),
-                };
-                metrics.objects.get_or_create(&label).inc();
-            }
+            metrics.count_conditions(Self::KIND, &seen.conditions());
         }
     }
 
@@ -186,6 +191,12 @@ impl StartupApps {
         tasks.spawn(async move {
             let changed = |change: Change<Live<Ingress>>| {
                 apps.child_changed(&change, &to.events);
+                for ingress in change.sides() {
+                    if let Some(name) = ingress.label(labels::APP) {
+                        let (namespace, name) = (ingress.namespace().to_owned(), name.to_owned());
+                        apps.tell_beside(Related::App(&Key { namespace, name }));
+                    }
+                }
                 let hosts = change.sides().flat_map(|ingress| &ingress.facts.hosts);
                 tell(hosts.flat_map(|host| apps.hosts.wanters(host)), &to.events);
             };
@@ -213,6 +224,9 @@ impl StartupApps {
         let Some(key) = change.sides().next().map(crate::cluster::Item::key) else {
             return;
         };
+        if kind == ContentKind::Secret {
+            self.tell_beside(Related::Secret(&key));
+        }
         let content = ContentRef { kind, name: key.name };
         if change.new.is_none() {
             self.cluster.sources.forget(&key.namespace, &content);
@@ -281,7 +295,7 @@ impl StartupApps {
             name: key.name,
         };
         let hosts = match seen {
-            Seen::App(app) if !gone => wanted_hosts(app, &platform, &self.context(&key.namespace, &platform)),
+            Seen::Object(app) if !gone => wanted_hosts(app, &platform, &self.context(&key.namespace, &platform)),
             _ => Vec::new(),
         };
         self.hosts.wants(&wanting, hosts)

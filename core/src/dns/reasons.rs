@@ -82,6 +82,8 @@ reasons! {
         => "Remove records below the name, or ask the platform team for more.";
     NoLongerAllowed: "What is published would no longer be admitted. It stays published, and is not changed any more."
         => "Team and platform team settle it: the message names the rule.";
+    Drifted: "Somebody else changed the data in the zone, and the zone's policy is to tell, not to repair."
+        => "Put it right by hand, or ask the platform team for spec.drift.policy Repair.";
     DriftLoop: "Somebody else undid the data three times within an hour: it is left as it is."
         => "Find the other writer; then change the DnsRecord, or set the annotation `tremplin.dev/resumed-at` to now.";
 
@@ -124,10 +126,8 @@ reasons! {
         => "Nothing: it is asked again.";
     Resolves: "Every target resolves."
         => "Nothing.";
-    MailComplete: "SPF, DKIM, DMARC and the mail exchangers that are named pass the checks."
-        => "Nothing, or follow the advice in the message.";
-    MailUnknown: "Whether mail would work could not be found out: something that it needs did not answer."
-        => "Nothing: it is asked again.";
+    MailComplete: "MX, SPF, DKIM and DMARC are there and pass the checks."
+        => "Nothing.";
     MailIncomplete: "Something that mail needs is missing or fails a check; the message names it."
         => "Add or correct it.";
     ChildServersAnswer: "The name servers of the delegation answer for the name."

@@ -152,6 +152,8 @@ pub struct CronJobFacts {
 pub struct IngressFacts {
     /// The hosts of its rules.
     pub hosts: Vec<String>,
+    /// Where it is reached: addresses, or a host name.
+    pub addresses: Vec<String>,
 }
 
 /// A `ConfigMap` of ours: the release record.
@@ -271,6 +273,13 @@ impl Kept for Ingress {
             hosts: items(object, "/spec/rules")
                 .map(|rule| text(rule, "/host"))
                 .filter(|host| !host.is_empty())
+                .collect(),
+            addresses: items(object, "/status/loadBalancer/ingress")
+                .map(|point| {
+                    let ip = text(point, "/ip");
+                    if ip.is_empty() { text(point, "/hostname") } else { ip }
+                })
+                .filter(|address| !address.is_empty())
                 .collect(),
         }
     }

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod always_data;
 mod base;
 mod faults;
 mod gandi;
 mod ovh;
-mod point_dns;
 mod route53;
 mod scaleway;
 

@@ -22,7 +22,7 @@ fn absolute(text: &str) -> Result<Name, Failure> {
     Ok(name)
 }
 
-pub(super) fn code(type_: &RecordType) -> Result<Code, Failure> {
+pub(in crate::dns_provider) fn code(type_: &RecordType) -> Result<Code, Failure> {
     // The provider's own, without a number of its own.
     if *type_ == RecordType::Alias {
         return Err(Failure::Refused("dynamic updates know no ALIAS".into()));

@@ -1,30 +1,43 @@
-//! A `StartupApp` as the watch shows it, also one that cannot be read: it must disturb no other.
+//! A custom resource as the watch shows it, also one that cannot be read: it must disturb no other.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Resource;
 use kube::core::PartialObjectMeta;
-use serde::{Deserialize, Deserializer, de};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
-use tremplin_core::api::StartupApp;
-use tremplin_core::app::content_refs;
 
-use crate::cluster::{Group, Item};
+use super::store::{Group, Item};
 use crate::key::Key;
 
-/// A watched app.
+/// A kind of custom resource that is watched.
+pub trait Watched: Resource<DynamicType = ()> + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// What is true of it.
+    type Status: Serialize + PartialEq;
+
+    /// Its status.
+    fn status(&self) -> Option<&Self::Status>;
+
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// What it is found by, beside its name.
+    fn groups(&self) -> Vec<Group>;
+}
+
+/// A watched custom resource.
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub enum Seen<K> {
     /// One that can be read.
-    App(Box<StartupApp>),
+    Object(Box<K>),
     /// One that cannot.
     Malformed(Box<Malformed>),
 }
 
-/// An app that cannot be read.
+/// A custom resource that cannot be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Malformed {
     /// What identifies it.
@@ -35,7 +48,7 @@ pub struct Malformed {
     pub error: String,
 }
 
-impl Seen {
+impl<K: Watched> Seen<K> {
     /// From the object as the API gives it.
     ///
     /// # Errors
@@ -45,11 +58,11 @@ impl Seen {
             // Most of an app's size, and nobody reads it.
             metadata.remove("managedFields");
         }
-        match serde_path_to_error::deserialize::<_, StartupApp>(&object) {
-            Ok(app) => Ok(Self::App(Box::new(app))),
+        match serde_path_to_error::deserialize::<_, K>(&object) {
+            Ok(read) => Ok(Self::Object(Box::new(read))),
             Err(error) => {
                 let status = object.get_mut("status").map(Value::take).unwrap_or_default();
-                let PartialObjectMeta::<StartupApp> { metadata, .. } = PartialObjectMeta::deserialize(object)?;
+                let PartialObjectMeta::<K> { metadata, .. } = PartialObjectMeta::deserialize(object)?;
                 Ok(Self::Malformed(Box::new(Malformed {
                     metadata,
                     status,
@@ -77,14 +90,14 @@ impl Seen {
     /// Its conditions, as far as they can be read.
     pub fn conditions(&self) -> Cow<'_, [Condition]> {
         match self {
-            Self::App(app) => Cow::Borrowed(app.status.as_ref().map_or(&[], |status| status.conditions.as_slice())),
+            Self::Object(object) => Cow::Borrowed(object.status().map_or(&[], K::conditions)),
             Self::Malformed(malformed) => Cow::Owned(malformed.conditions()),
         }
     }
 
     fn status_differs(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::App(one), Self::App(other)) => one.status != other.status,
+            (Self::Object(one), Self::Object(other)) => one.status() != other.status(),
             (Self::Malformed(one), Self::Malformed(other)) => one.status != other.status || one.error != other.error,
             _ => true,
         }
@@ -104,49 +117,49 @@ impl Malformed {
     }
 }
 
-impl<'de> Deserialize<'de> for Seen {
+impl<'de, K: Watched> Deserialize<'de> for Seen<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(deserializer)?;
         Self::from_value(object).map_err(de::Error::custom)
     }
 }
 
-impl Resource for Seen {
+impl<K: Watched> Resource for Seen<K> {
     type DynamicType = ();
-    type Scope = <StartupApp as Resource>::Scope;
+    type Scope = K::Scope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        StartupApp::kind(&())
+        K::kind(&())
     }
 
     fn group((): &()) -> Cow<'_, str> {
-        StartupApp::group(&())
+        K::group(&())
     }
 
     fn version((): &()) -> Cow<'_, str> {
-        StartupApp::version(&())
+        K::version(&())
     }
 
     fn plural((): &()) -> Cow<'_, str> {
-        StartupApp::plural(&())
+        K::plural(&())
     }
 
     fn meta(&self) -> &ObjectMeta {
         match self {
-            Self::App(app) => &app.metadata,
+            Self::Object(object) => object.meta(),
             Self::Malformed(malformed) => &malformed.metadata,
         }
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         match self {
-            Self::App(app) => &mut app.metadata,
+            Self::Object(object) => object.meta_mut(),
             Self::Malformed(malformed) => &mut malformed.metadata,
         }
     }
 }
 
-impl Item for Seen {
+impl<K: Watched> Item for Seen<K> {
     fn key(&self) -> Key {
         let metadata = self.meta();
         Key {
@@ -165,14 +178,11 @@ impl Item for Seen {
 
     fn groups(&self) -> Vec<Group> {
         let namespace = self.meta().namespace.clone().unwrap_or_default();
-        let contents = match self {
-            Self::App(app) => content_refs(&app.spec),
-            Self::Malformed(_) => BTreeSet::new(),
+        let own = match self {
+            Self::Object(object) => object.groups(),
+            Self::Malformed(_) => Vec::new(),
         };
-        let contents = contents
-            .into_iter()
-            .map(|content| Group::Content(namespace.clone(), content));
-        contents.chain([Group::Namespace(namespace.clone())]).collect()
+        own.into_iter().chain([Group::Namespace(namespace)]).collect()
     }
 
     fn differs(&self, other: &Self) -> bool {
@@ -184,8 +194,9 @@ impl Item for Seen {
 mod tests {
     use super::*;
     use serde_json::json;
+    use tremplin_core::api::StartupApp;
 
-    fn app(spec: &Value) -> Seen {
+    fn app(spec: &Value) -> Seen<StartupApp> {
         let metadata = json!({"name": "brigade", "namespace": "paris", "uid": "u", "generation": 3, "managedFields": [{"manager": "x"}]});
         let status = json!({"observedGeneration": 2, "url": "https://x", "conditions": "nonsense"});
         Seen::from_value(json!({"metadata": metadata, "spec": spec, "status": if spec.get("image").is_some() { Value::Null } else { status }})).unwrap()

@@ -1,0 +1,237 @@
+//! Whether a DnsRecord may be, and what it then says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::admission::{Applicant, Approval, admit};
+use super::claim::{self, Holding, Key};
+use super::name::Fqdn;
+use super::ownership;
+use super::profile::Profile;
+use super::reasons::Reason;
+use super::rrset::{RecordType, RrSet};
+use super::wanted::wanted;
+use super::zone::Zone;
+use crate::api::dns::{DnsClaim, DnsRecord, ProgrammedSet};
+use crate::api::startup_app::Environment;
+use crate::fault::{Class, Fault};
+use crate::labels;
+
+/// Where a record is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Its canonical name.
+    pub name: Fqdn,
+    /// The claim that covers it.
+    pub key: Key,
+}
+
+/// What a judgement reads beside the record.
+pub struct Observed<'a> {
+    /// The zone that it is in.
+    pub zone: &'a Zone,
+    /// What the zone's provider can do.
+    pub profile: &'a Profile,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// The namespace's labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// The namespace's environment.
+    pub environment: Environment,
+    /// The claim that covers its name.
+    pub claim: Option<&'a DnsClaim>,
+    /// Whom the holder of that claim wants to be asked.
+    pub contact: Option<&'a str>,
+    /// How many other names of the zone the namespace holds.
+    pub claims_held: usize,
+    /// The older records of the namespace below the same claim, as their own specs ask.
+    pub older: &'a [RrSet],
+    /// Where the app is that it follows.
+    pub app_targets: Option<&'a [String]>,
+}
+
+/// What a record comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// What it asks for; empty when that cannot be told.
+    pub sets: Vec<RrSet>,
+    /// Whether it may.
+    pub verdict: Result<(), Fault<Reason>>,
+}
+
+/// The canonical name of a record.
+///
+/// # Errors
+/// `InvalidSpec`, with what is wrong with the name.
+pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
+    let invalid = |message: String| {
+        Fault::stalled(
+            Reason::InvalidSpec,
+            message,
+            "write an absolute name, such as mon-app.incubateur.net",
+        )
+        .at("spec.name")
+    };
+    let name = Fqdn::parse(&record.spec.name).map_err(|error| invalid(format!("the name {error}")))?;
+    if ownership::is_kept(&name) {
+        let message = format!("the label {} is kept for the operator's own records", ownership::LABEL);
+        return Err(invalid(message));
+    }
+    Ok(name)
+}
+
+/// The refusal of a name that no zone covers. `zones`: the domains that there are.
+pub fn no_zone<'a>(name: &Fqdn, zones: impl IntoIterator<Item = &'a Fqdn>) -> Fault<Reason> {
+    let domains: Vec<_> = zones.into_iter().map(Fqdn::as_str).collect();
+    let fix = if domains.is_empty() {
+        "ask the platform team for a DnsZone: there is none yet".to_owned()
+    } else {
+        format!("use a name below {}", domains.join(", "))
+    };
+    Fault::stalled(Reason::NoZone, format!("no DnsZone covers {name}"), fix).at("spec.name")
+}
+
+/// Judges a record at its place.
+pub fn judge(record: &DnsRecord, place: &Place, observed: &Observed<'_>) -> Judgement {
+    let sets = wanted(
+        &record.spec,
+        &place.name,
+        observed.zone,
+        observed.profile,
+        observed.app_targets,
+    );
+    let (sets, told) = match sets {
+        Ok(sets) => (sets, Ok(())),
+        Err(fault) => (Vec::new(), Err(fault)),
+    };
+    let claim = observed.claim.map(|claim| &claim.spec);
+    let holding = claim::holding(claim, observed.namespace);
+    if let (Holding::Other, Some(claim)) = (&holding, claim) {
+        let contact = observed.contact.or(observed.zone.contact.as_deref());
+        return Judgement {
+            sets,
+            verdict: Err(claim::held_by_another(claim, contact)),
+        };
+    }
+    let held = matches!(holding, Holding::Ours | Holding::Leaving);
+    let allowed = told.and_then(|()| {
+        place.key.claimable(observed.zone, observed.labels)?;
+        duplicate(&sets, observed.older)?;
+        admitted(place, &sets, observed, held)
+    });
+    let verdict = allowed.map_err(|fault| no_longer(record, held, fault));
+    Judgement { sets, verdict }
+}
+
+fn admitted(place: &Place, sets: &[RrSet], observed: &Observed<'_>, held: bool) -> Result<(), Fault<Reason>> {
+    let who = Applicant {
+        namespace: observed.namespace,
+        labels: observed.labels,
+        environment: observed.environment,
+        claims_held: observed.claims_held,
+        holds_claim: held,
+        sets_under_claim: observed.older.len(),
+    };
+    let approvals = observed
+        .claim
+        .and_then(|claim| claim.metadata.annotations.as_ref()?.get(labels::APPROVED))
+        .map(|text| Approval::parse(text))
+        .unwrap_or_default();
+    admit(&place.name, sets, observed.zone, &who, &approvals)
+}
+
+/// What is published stays published: only the reason changes.
+fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reason> {
+    let is_published = record
+        .status
+        .as_ref()
+        .is_some_and(|status| !status.programmed.is_empty());
+    let is_rule = matches!(
+        fault.reason,
+        Reason::NamespaceNotAdmitted
+            | Reason::EnvironmentNotAdmitted
+            | Reason::NameNotAllowed
+            | Reason::NameReserved
+            | Reason::TypeNotAllowed
+            | Reason::TargetNotAllowed
+            | Reason::TooManyClaims
+            | Reason::TooManyRecords
+            | Reason::NotClaimable
+            | Reason::ProtectedName
+    );
+    if !(is_published && held && is_rule) {
+        return fault;
+    }
+    Fault {
+        message: format!(
+            "what is published stays as it is, and would no longer be admitted: {}",
+            fault.message
+        ),
+        class: Class::Stalled,
+        reason: Reason::NoLongerAllowed,
+        ..fault
+    }
+}
+
+/// Texts of several records at one name are joined; anything else has one record to say it.
+fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
+    for set in sets {
+        let others = older.iter().filter(|other| other.name == set.name);
+        let clash = others.into_iter().find(|other| {
+            let alone = other.type_ == RecordType::Cname || set.type_ == RecordType::Cname;
+            alone || (other.type_ == set.type_ && set.type_ != RecordType::Txt)
+        });
+        if let Some(other) = clash {
+            let message = format!(
+                "an older DnsRecord of this namespace says {} at {}, beside which {} cannot stand",
+                other.type_, other.name, set.type_
+            );
+            let fix = "remove one of the two, or say both in one DnsRecord";
+            return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.name"));
+        }
+    }
+    Ok(())
+}
+
+/// What records of one namespace ask for at one name, joined: by type, older ones first.
+pub fn join<'a>(name: &Fqdn, sets: impl IntoIterator<Item = &'a RrSet>) -> BTreeMap<RecordType, RrSet> {
+    let mut joined: BTreeMap<RecordType, RrSet> = BTreeMap::new();
+    for set in sets.into_iter().filter(|set| set.name == *name) {
+        match joined.get_mut(&set.type_) {
+            Some(known) if set.type_ == RecordType::Txt => {
+                known.values.extend(set.values.iter().cloned());
+                known.ttl = known.ttl.min(set.ttl);
+            }
+            Some(_) => {}
+            None => drop(joined.insert(set.type_.clone(), set.clone())),
+        }
+    }
+    joined
+}
+
+/// The record sets in the form of a status.
+pub fn programmed(sets: &[RrSet]) -> Vec<ProgrammedSet> {
+    let one = |set: &RrSet| ProgrammedSet {
+        name: set.name.as_str().to_owned(),
+        type_: set.type_.as_str().to_owned(),
+        hash: hash(set),
+    };
+    sets.iter().map(one).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A hash of TTL and data, in 16 hexadecimal digits.
+pub fn hash(set: &RrSet) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(set.ttl.to_be_bytes());
+    for value in &set.values {
+        hasher.update((value.len() as u64).to_be_bytes());
+        hasher.update(value.as_bytes());
+    }
+    hasher.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,57 @@
+//! The status of a DnsClaim.
+
+use jiff::Timestamp;
+
+use super::not_ready;
+use crate::api::dns::{ApprovalRequest, DnsClaim, DnsClaimStatus, Request};
+use crate::conditions::{Conditions, READY, State};
+use crate::dns::reasons::Reason;
+use crate::fault::Fault;
+
+/// What the status is made from, beside the claim.
+pub struct ClaimFacts {
+    /// How many records and hosts use it.
+    pub uses: usize,
+    /// Why what was withdrawn is still in the zone, if it is known.
+    pub stuck: Option<String>,
+    /// What waits for approval.
+    pub approvals: Vec<ApprovalRequest>,
+    /// What a desk is asked to do.
+    pub requests: Vec<Request>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The status of a claim.
+pub fn claim_status(claim: &DnsClaim, facts: ClaimFacts) -> DnsClaimStatus {
+    let old = claim
+        .status
+        .as_ref()
+        .map(|status| status.conditions.clone())
+        .unwrap_or_default();
+    let generation = claim.metadata.generation.unwrap_or_default();
+    let mut conditions = Conditions::new(&old, generation, facts.now);
+    let pending = claim.spec.withdrawals.len();
+    if let Some(why) = facts.stuck.filter(|_| pending > 0) {
+        let message = format!("{pending} record set(s) could not be taken out of the zone: {why}");
+        let fault = Fault::stalled(Reason::Orphaned, message, "");
+        conditions.set("Orphaned", State::True, Reason::Orphaned.as_str(), &super::told(&fault));
+        not_ready(&mut conditions, &fault);
+    } else if pending > 0 && facts.uses == 0 {
+        let message = format!("{pending} record set(s) are about to be taken out of the zone");
+        not_ready(&mut conditions, &Fault::waiting(Reason::Withdrawing, message, ""));
+    } else if let Some(at) = &claim.spec.release_at {
+        let message = format!("no record uses it: nobody else gets it before {}", at.0);
+        conditions.set(READY, State::True, Reason::Releasing.as_str(), &message);
+    } else {
+        let message = format!("held by the namespace {}", claim.spec.holder.namespace);
+        conditions.set(READY, State::True, Reason::Held.as_str(), &message);
+    }
+    DnsClaimStatus {
+        observed_generation: Some(generation),
+        conditions: conditions.finish(),
+        records: i32::try_from(facts.uses).ok(),
+        approvals: facts.approvals,
+        requests: facts.requests,
+    }
+}

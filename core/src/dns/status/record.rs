@@ -1,0 +1,226 @@
+//! The status of a DnsRecord.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{not_ready, told};
+use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
+use crate::conditions::{self, Conditions, READY, RECONCILING, State};
+use crate::dns::judge::{Judgement, programmed};
+use crate::dns::reasons::Reason;
+use crate::dns::rrset::RrSet;
+use crate::fault::{Class, Fault};
+
+/// How far the zone's writer is with what a record asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// What was asked for when it was found.
+    pub wanted: Vec<ProgrammedSet>,
+    /// Where it stands.
+    pub result: Result<Served, Fault<Reason>>,
+    /// Changes of others.
+    pub drift: Option<Drift>,
+}
+
+/// What is in the zone as asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Served {
+    /// What the authoritative servers answer.
+    pub answers: Vec<AuthorityAnswer>,
+    /// When older and negative answers have left every cache, if any can be in one.
+    pub visible_after: Option<Timestamp>,
+}
+
+impl Served {
+    /// Whether every authoritative server answers as asked. (None asked is none that answers.)
+    pub fn is_published(&self) -> bool {
+        !self.answers.is_empty() && self.answers.iter().all(|answer| answer.matches)
+    }
+}
+
+/// What the status is made from, beside the record.
+pub struct RecordFacts<'a> {
+    /// Its canonical name, if it has one.
+    pub fqdn: Option<String>,
+    /// The domain of its zone, if there is one.
+    pub zone: Option<String>,
+    /// The claim that covers it, if its namespace holds it.
+    pub claim: Option<ClaimSummary>,
+    /// Who holds it otherwise.
+    pub conflict: Option<Conflict>,
+    /// What it asks for, and whether it may.
+    pub judgement: &'a Judgement,
+    /// What the zone's writer knows; `None`: nothing since this program began.
+    pub progress: Option<&'a Progress>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+const ACCEPTED: &str = "Accepted";
+const PROGRAMMED: &str = "Programmed";
+const PUBLISHED: &str = "Published";
+const PROPAGATED: &str = "Propagated";
+
+/// The status of a record.
+pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordStatus {
+    let old = record.status.clone().unwrap_or_default();
+    let generation = record.metadata.generation.unwrap_or_default();
+    let sets = &facts.judgement.sets;
+    let asked = programmed(sets);
+    let mut conditions = Conditions::new(&old.conditions, generation, facts.now);
+    let mut status = DnsRecordStatus {
+        observed_generation: Some(generation),
+        fqdn: facts.fqdn,
+        zone: facts.zone,
+        claim: facts.claim,
+        conflict: facts.conflict,
+        ..old.clone()
+    };
+    if let Err(fault) = &facts.judgement.verdict {
+        refused(&mut conditions, fault, &old);
+        status.conditions = conditions.finish();
+        return status;
+    }
+    conditions.set(ACCEPTED, State::True, Reason::Accepted.as_str(), "");
+    describe(&mut status, sets);
+    match facts.progress.filter(|progress| progress.wanted == asked) {
+        // Nothing is known since this program began, and nothing else is asked for.
+        None if old.programmed == asked && !asked.is_empty() => {
+            for condition in &old.conditions {
+                carry(&mut conditions, condition);
+            }
+            propagated(&mut conditions, old.visible_after.as_ref().map(|at| at.0), facts.now);
+        }
+        None => {
+            let fault = Fault::waiting(Reason::Programming, "the data is about to be written to the zone", "");
+            not_programmed(&mut conditions, &fault);
+        }
+        Some(progress) => {
+            status.drift.clone_from(&progress.drift);
+            match &progress.result {
+                Err(fault) => {
+                    if fault.reason == Reason::NotOurs {
+                        status.conflict = Some(Conflict {
+                            reason: fault.message.clone(),
+                            contact: None,
+                            since: None,
+                        });
+                    }
+                    not_programmed(&mut conditions, fault);
+                }
+                Ok(served) => {
+                    status.programmed.clone_from(&asked);
+                    status.authoritative.clone_from(&served.answers);
+                    status.visible_after = served.visible_after.map(Time);
+                    serve(&mut conditions, served, facts.now);
+                }
+            }
+        }
+    }
+    status.conditions = conditions.finish();
+    status
+}
+
+/// What it says, in the words of the columns.
+fn describe(status: &mut DnsRecordStatus, sets: &[RrSet]) {
+    let name = status.fqdn.clone().unwrap_or_default();
+    let here: Vec<_> = sets.iter().filter(|set| set.name.as_str() == name).collect();
+    let types: Vec<_> = here.iter().map(|set| set.type_.as_str()).collect();
+    status.effective_type = (!types.is_empty()).then(|| types.join(","));
+    status.effective_ttl_seconds = sets
+        .iter()
+        .map(|set| set.ttl)
+        .min()
+        .and_then(|ttl| i32::try_from(ttl).ok());
+    let values: Vec<&str> = here
+        .iter()
+        .flat_map(|set| set.values.iter().map(String::as_str))
+        .collect();
+    let mut shown: Vec<String> = values.iter().take(3).map(|value| shorten(value)).collect();
+    if values.len() > 3 {
+        shown.push(format!("… {} more", values.len() - 3));
+    }
+    status.targets = (!shown.is_empty()).then(|| shown.join(", "));
+}
+
+fn shorten(value: &str) -> String {
+    const LONGEST: usize = 60;
+    if value.chars().count() <= LONGEST {
+        return value.to_owned();
+    }
+    value.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+/// Refused: what is published stays, and the answers about it.
+fn refused(conditions: &mut Conditions<'_>, fault: &Fault<Reason>, old: &DnsRecordStatus) {
+    let pending = fault.class != Class::Stalled;
+    let state = if pending { State::Unknown } else { State::False };
+    conditions.set(ACCEPTED, state, fault.reason.as_str(), &told(fault));
+    for type_ in [PROGRAMMED, PUBLISHED, PROPAGATED] {
+        if let Some(condition) = conditions::find(&old.conditions, type_) {
+            carry(conditions, condition);
+        }
+    }
+    not_ready(conditions, fault);
+}
+
+fn not_programmed(conditions: &mut Conditions<'_>, fault: &Fault<Reason>) {
+    let message = told(fault);
+    conditions.set(PROGRAMMED, State::False, fault.reason.as_str(), &message);
+    not_ready(conditions, fault);
+}
+
+fn serve(conditions: &mut Conditions<'_>, served: &Served, now: Timestamp) {
+    conditions.set(PROGRAMMED, State::True, Reason::Written.as_str(), "");
+    if served.is_published() {
+        let servers: Vec<_> = served.answers.iter().map(|answer| answer.server.as_str()).collect();
+        let message = format!("answered as asked by {}", servers.join(", "));
+        conditions.set(PUBLISHED, State::True, Reason::Answered.as_str(), &message);
+        conditions.set(READY, State::True, Reason::Published.as_str(), &message);
+        propagated(conditions, served.visible_after, now);
+        return;
+    }
+    let behind: Vec<String> = served
+        .answers
+        .iter()
+        .filter(|answer| !answer.matches)
+        .map(|answer| {
+            format!(
+                "{} ({})",
+                answer.server,
+                answer.message.as_deref().unwrap_or("answers something else")
+            )
+        })
+        .collect();
+    let message = if behind.is_empty() {
+        "written at the provider; no authoritative server was asked yet".to_owned()
+    } else {
+        format!(
+            "written at the provider, not yet answered as asked by {}",
+            behind.join(", ")
+        )
+    };
+    conditions.set(PUBLISHED, State::False, Reason::Publishing.as_str(), &message);
+    conditions.set(READY, State::False, Reason::Publishing.as_str(), &message);
+    conditions.set(RECONCILING, State::True, Reason::Publishing.as_str(), &message);
+}
+
+fn propagated(conditions: &mut Conditions<'_>, visible_after: Option<Timestamp>, now: Timestamp) {
+    match visible_after {
+        Some(after) if after > now => {
+            let message =
+                format!("visible everywhere after {after:.0}: until then caches may hold an older or negative answer");
+            conditions.set(PROPAGATED, State::False, Reason::CachesHold.as_str(), &message);
+        }
+        _ => conditions.set(PROPAGATED, State::True, Reason::Visible.as_str(), ""),
+    }
+}
+
+fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
+    let state = match condition.status.as_str() {
+        "True" => State::True,
+        "False" => State::False,
+        _ => State::Unknown,
+    };
+    conditions.set(&condition.type_, state, &condition.reason, &condition.message);
+}

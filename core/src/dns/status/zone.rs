@@ -1,0 +1,144 @@
+//! The status of a DnsZone.
+
+use jiff::Timestamp;
+
+use super::{not_ready, told};
+use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
+use crate::conditions::{Conditions, READY, State};
+use crate::dns::reasons::Reason;
+use crate::fault::Fault;
+
+/// What the status is made from, beside the zone. What a round did not find out stays as it was told before.
+#[derive(Default)]
+pub struct ZoneFacts {
+    /// Why the zone cannot be used or written at all.
+    pub fault: Option<Fault<Reason>>,
+    /// Whether the credential was found good, and when it ends.
+    pub credential: Option<Result<Option<Timestamp>, Fault<Reason>>>,
+    /// What the authoritative servers said.
+    pub authorities: Option<Vec<AuthorityStatus>>,
+    /// What would be written, where nothing is.
+    pub plan: Vec<PlannedChange>,
+    /// Counts, snapshots, audit and breaker, as they are now.
+    pub kept: DnsZoneStatus,
+}
+
+const LONGEST_PLAN: usize = 50;
+/// A credential that ends within this is told, in seconds.
+const EXPIRY_WARNING: i64 = 30 * 86_400;
+
+/// The status of a zone.
+pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneStatus {
+    let old = zone.status.clone().unwrap_or_default();
+    let generation = zone.metadata.generation.unwrap_or_default();
+    let mut conditions = Conditions::new(&old.conditions, generation, now);
+    let mut status = facts.kept;
+    status.observed_generation = Some(generation);
+    match &facts.credential {
+        None => keep(&mut conditions, &old, "CredentialsValid"),
+        Some(Err(fault)) => conditions.set("CredentialsValid", State::False, fault.reason.as_str(), &told(fault)),
+        Some(Ok(expires_at)) => {
+            status.credentials_expire_at = expires_at.map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
+            credential(&mut conditions, *expires_at, now);
+        }
+    }
+    match facts.authorities {
+        None => keep(&mut conditions, &old, "Delegated"),
+        Some(authorities) => {
+            delegated(&mut conditions, &authorities);
+            status.authorities = authorities;
+        }
+    }
+    let breaker = status
+        .breaker
+        .as_ref()
+        .and_then(|breaker| breaker.tripped_at.as_ref().map(|at| (at, breaker)));
+    let mut fault = facts.fault;
+    if let Some((at, breaker)) = breaker {
+        let message = breaker.message.clone().unwrap_or_default();
+        let fix = format!(
+            "read status.plan; to let it be written, kubectl annotate --overwrite dnszone {} {}={}",
+            zone.metadata.name.as_deref().unwrap_or_default(),
+            crate::labels::BREAKER_ACKNOWLEDGED,
+            at.0
+        );
+        let open = Fault::stalled(Reason::BreakerOpen, message, fix);
+        conditions.set(
+            "BreakerClosed",
+            State::False,
+            Reason::BreakerOpen.as_str(),
+            &told(&open),
+        );
+        fault = fault.or(Some(open));
+    } else {
+        conditions.set("BreakerClosed", State::True, Reason::Closed.as_str(), "");
+    }
+    status.plan = facts.plan;
+    status.plan.truncate(LONGEST_PLAN);
+    match fault {
+        Some(fault) => {
+            conditions.set("Synced", State::False, fault.reason.as_str(), &told(&fault));
+            not_ready(&mut conditions, &fault);
+        }
+        None if zone.spec.mode != Some(ZoneMode::Enforce) => {
+            let message = format!(
+                "{} change(s) planned, none written: spec.mode is Report",
+                status.plan.len()
+            );
+            conditions.set("Synced", State::Unknown, Reason::Reporting.as_str(), &message);
+            conditions.set(READY, State::True, Reason::Reporting.as_str(), &message);
+        }
+        None => {
+            conditions.set("Synced", State::True, Reason::Audited.as_str(), "");
+            conditions.set(READY, State::True, Reason::Synced.as_str(), "");
+        }
+    }
+    status.conditions = conditions.finish();
+    status
+}
+
+fn keep(conditions: &mut Conditions<'_>, old: &DnsZoneStatus, type_: &str) {
+    if let Some(condition) = crate::conditions::find(&old.conditions, type_) {
+        let state = match condition.status.as_str() {
+            "True" => State::True,
+            "False" => State::False,
+            _ => State::Unknown,
+        };
+        conditions.set(type_, state, &condition.reason, &condition.message);
+    }
+}
+
+fn credential(conditions: &mut Conditions<'_>, expires_at: Option<Timestamp>, now: Timestamp) {
+    match expires_at {
+        Some(at) if at.duration_since(now).as_secs() < EXPIRY_WARNING => {
+            let message = format!("the credential ends at {at:.0}: renew it in the Secret, it is read again by itself");
+            conditions.set(
+                "CredentialsValid",
+                State::True,
+                Reason::CredentialExpiring.as_str(),
+                &message,
+            );
+        }
+        _ => conditions.set("CredentialsValid", State::True, Reason::CredentialValid.as_str(), ""),
+    }
+}
+
+fn delegated(conditions: &mut Conditions<'_>, authorities: &[AuthorityStatus]) {
+    let silent: Vec<String> = authorities
+        .iter()
+        .filter_map(|authority| Some(format!("{}: {}", authority.server, authority.message.as_ref()?)))
+        .collect();
+    if authorities.is_empty() {
+        let message = "no authoritative server is known: see spec.authorities, or the NS records of the zone";
+        conditions.set("Delegated", State::False, Reason::AuthoritiesSilent.as_str(), message);
+    } else if silent.is_empty() {
+        conditions.set("Delegated", State::True, Reason::AuthoritiesAnswer.as_str(), "");
+    } else {
+        conditions.set(
+            "Delegated",
+            State::False,
+            Reason::AuthoritiesSilent.as_str(),
+            &silent.join("; "),
+        );
+    }
+}

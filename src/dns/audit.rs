@@ -1,0 +1,157 @@
+//! Compares the whole zone with what is asked for, by its interval: at rest one question for the serial, and no more.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::dns::RecordCounts;
+use tremplin_core::dns::ownership::{Mark, marked_name};
+use tremplin_core::dns::plan::{self, Sets};
+use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
+use tremplin_core::labels::AUDIT_REQUESTED_AT;
+
+use super::Dns;
+use super::board::Work;
+use super::providers;
+use super::records::record_key;
+use super::write;
+use super::zones::{Round, next_audit};
+use crate::cluster::{Group, Seen};
+
+/// When each zone was last looked at since this program began.
+#[derive(Default)]
+pub struct Audits(Mutex<HashMap<String, Timestamp>>);
+
+impl Audits {
+    fn last(&self, zone: &str) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(zone).copied()
+    }
+
+    fn note(&self, zone: &str, at: Timestamp) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(zone.to_owned(), at);
+    }
+}
+
+impl Dns {
+    /// How many record sets of a zone are ours, by the statuses of their records.
+    pub(super) fn owned(&self, zone: &Zone) -> usize {
+        let records = self.records.group(&Group::Name(zone.domain.to_string()));
+        let written = records.iter().map(|seen| match &**seen {
+            Seen::Object(record) => record.status.as_ref().map_or(0, |status| status.programmed.len()),
+            Seen::Malformed(_) => 0,
+        });
+        written.sum()
+    }
+}
+
+impl Round<'_> {
+    /// Looks at the whole zone when it is time. What differs becomes work. Tells when to look again.
+    pub(super) async fn audit(&mut self) -> Option<Duration> {
+        let name = &self.zone.name;
+        let requested = self
+            .object
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(AUDIT_REQUESTED_AT))
+            .and_then(|time| time.parse::<Timestamp>().ok());
+        let told = self.facts.kept.last_audit_at.as_ref().map(|at| at.0);
+        let is_requested = requested.is_some_and(|at| told.is_none_or(|told| at > told) && at <= self.now);
+        if let Some(last) = self.dns.audits.last(name)
+            && !is_requested
+        {
+            let wait = next_audit(last, self.zone, self.now);
+            if !wait.is_zero() {
+                return Some(wait);
+            }
+        }
+        let again = next_audit(self.now, self.zone, self.now);
+        let serial = self.start.map(|start| i64::from(start.serial));
+        let unchanged = serial.is_some() && serial == self.facts.kept.audited_serial;
+        if unchanged && told.is_some() && !is_requested {
+            self.dns.audits.note(name, self.now);
+            return Some(again);
+        }
+        match self.provider.read_all().await {
+            Ok(sets) => {
+                self.dns.audits.note(name, self.now);
+                self.compare(&plan::by_name(sets));
+                self.facts.kept.last_audit_at = Some(Time(self.now));
+                self.facts.kept.audited_serial = serial;
+            }
+            Err(failure) => {
+                let fault = providers::fault(&failure);
+                if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
+                    self.facts.credential = Some(Err(fault.clone()));
+                }
+                self.facts.fault = Some(fault);
+                return Some(Duration::from_secs(10));
+            }
+        }
+        Some(again)
+    }
+
+    /// Counts, and gives what differs to the writer.
+    fn compare(&mut self, current: &Sets) {
+        let records = self.dns.records.group(&Group::Name(self.zone.domain.to_string()));
+        let all = Work {
+            records: records
+                .iter()
+                .filter_map(|seen| match &**seen {
+                    Seen::Object(record) => Some(record_key(record)),
+                    Seen::Malformed(_) => None,
+                })
+                .collect(),
+            ..Work::default()
+        };
+        let task = self.dns.task(&all, self.zone);
+        let planned = write::plan_all(&task.wants, current, self.zone, self.provider.profile());
+        for record in &task.records {
+            let differs = record.sets.iter().any(|set| {
+                planned
+                    .get(&set.name)
+                    .is_some_and(|planned| planned.conflict.is_some() || !planned.changes.is_empty())
+            });
+            if differs {
+                self.dns.board.record(&self.zone.name, record.key.clone());
+            }
+        }
+        let asked: BTreeMap<&Fqdn, BTreeSet<&RecordType>> = task
+            .wants
+            .iter()
+            .map(|(name, want)| (name, want.sets.keys().collect()))
+            .collect();
+        self.facts.kept.records = Some(count(current, &asked, &self.zone.domain));
+    }
+}
+
+fn count(current: &Sets, asked: &BTreeMap<&Fqdn, BTreeSet<&RecordType>>, domain: &Fqdn) -> RecordCounts {
+    let mut ours: BTreeMap<Fqdn, BTreeSet<RecordType>> = BTreeMap::new();
+    for (name, sets) in current {
+        let mark = sets.get(&RecordType::Txt).and_then(Mark::of);
+        if let (Some(mark), Some(marked)) = (mark, marked_name(name, domain)) {
+            ours.insert(marked, mark.types);
+        }
+    }
+    let mut counts = RecordCounts::default();
+    for (name, sets) in current {
+        if marked_name(name, domain).is_some_and(|marked| ours.contains_key(&marked)) {
+            continue;
+        }
+        for type_ in sets.keys().filter(|type_| **type_ != RecordType::Soa) {
+            let is_ours = ours.get(name).is_some_and(|types| types.contains(type_));
+            let is_asked = asked.get(name).is_some_and(|types| types.contains(type_));
+            match (is_ours, is_asked) {
+                (true, true) => counts.owned += 1,
+                (true, false) => counts.orphaned += 1,
+                (false, _) => counts.foreign += 1,
+            }
+        }
+    }
+    counts
+}

@@ -1,0 +1,123 @@
+//! What the rounds of records, claims and zones tell each other. Nothing here is a decision's only copy: after a restart
+//! it is empty, and is found out again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tremplin_core::dns::status::Progress;
+
+use crate::key::Key;
+
+/// What is to be looked at in a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Records whose data may differ from the zone's.
+    pub records: BTreeSet<Key>,
+    /// DnsClaims that have withdrawals.
+    pub claims: BTreeSet<String>,
+    /// Records that are written and not yet answered as asked by every server.
+    pub unpublished: BTreeSet<Key>,
+}
+
+impl Work {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.claims.is_empty() && self.unpublished.is_empty()
+    }
+}
+
+/// What the rounds tell each other.
+#[derive(Default)]
+pub struct Board(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// By the DnsZone's name.
+    work: BTreeMap<String, Work>,
+    progress: HashMap<Key, Progress>,
+    /// Why the withdrawals of a claim are not done.
+    stuck: HashMap<String, String>,
+}
+
+impl Board {
+    /// A record is to be looked at.
+    pub fn record(&self, zone: &str, record: Key) {
+        self.lock()
+            .work
+            .entry(zone.to_owned())
+            .or_default()
+            .records
+            .insert(record);
+    }
+
+    /// A claim's withdrawals are to be carried out.
+    pub fn claim(&self, zone: &str, claim: &str) {
+        self.lock()
+            .work
+            .entry(zone.to_owned())
+            .or_default()
+            .claims
+            .insert(claim.to_owned());
+    }
+
+    /// The work of a zone; it is the caller's now.
+    pub fn take(&self, zone: &str) -> Work {
+        self.lock().work.remove(zone).unwrap_or_default()
+    }
+
+    /// What could not be done comes back.
+    pub fn give_back(&self, zone: &str, work: Work) {
+        if work.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        let waiting = inner.work.entry(zone.to_owned()).or_default();
+        waiting.records.extend(work.records);
+        waiting.claims.extend(work.claims);
+        waiting.unpublished.extend(work.unpublished);
+    }
+
+    /// How far the writer is with a record.
+    pub fn progress(&self, record: &Key) -> Option<Progress> {
+        self.lock().progress.get(record).cloned()
+    }
+
+    /// Notes how far the writer is with a record. Tells whether that is news.
+    pub fn note(&self, record: &Key, progress: Progress) -> bool {
+        let mut inner = self.lock();
+        let news = inner.progress.get(record) != Some(&progress);
+        inner.progress.insert(record.clone(), progress);
+        news
+    }
+
+    /// A record is gone.
+    pub fn forget(&self, record: &Key) {
+        let mut inner = self.lock();
+        inner.progress.remove(record);
+        for work in inner.work.values_mut() {
+            work.records.remove(record);
+            work.unpublished.remove(record);
+        }
+    }
+
+    /// Why the withdrawals of a claim are not done.
+    pub fn stuck(&self, claim: &str) -> Option<String> {
+        self.lock().stuck.get(claim).cloned()
+    }
+
+    /// Notes why the withdrawals of a claim are not done; `None`: they are. Tells whether that is news.
+    pub fn note_stuck(&self, claim: &str, why: Option<String>) -> bool {
+        let mut inner = self.lock();
+        let news = inner.stuck.get(claim) != why.as_ref();
+        match why {
+            Some(why) => drop(inner.stuck.insert(claim.to_owned(), why)),
+            None => drop(inner.stuck.remove(claim)),
+        }
+        news
+    }
+
+    // A poisoned lock only means that a reader panicked elsewhere: no code here leaves it half changed.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

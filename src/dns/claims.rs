@@ -1,0 +1,196 @@
+//! The rounds of DnsClaims: they outlive the last record by the zone's quarantine, and show who holds a name.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use serde_json::json;
+use tremplin_core::api::DnsClaim;
+use tremplin_core::api::dns::ApprovalRequest;
+use tremplin_core::dns::admission::{Approval, unapproved};
+use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
+use tremplin_core::dns::status::{ClaimFacts, claim_status};
+use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone};
+use tremplin_core::fault::Fault;
+use tremplin_core::labels;
+
+use super::observe::OpenZone;
+use super::report::after;
+use super::{Dns, TOLERATED, cluster_key, until};
+use crate::cluster::Seen;
+use crate::driver::{Accident, Cause, Outcome, Reconcile};
+use crate::key::Key;
+
+/// The DnsClaims of the cluster.
+pub struct Claims(pub Arc<Dns>);
+
+impl Reconcile for Claims {
+    const KIND: &'static str = "DnsClaim";
+
+    async fn reconcile(&self, key: &Key, failures: u32) -> Outcome {
+        let dns = &self.0;
+        let Some(seen) = dns.claims.get(key) else {
+            return Outcome::Gone;
+        };
+        let claim = match &*seen {
+            Seen::Malformed(malformed) => return dns.report_malformed(&dns.claims, malformed).await,
+            Seen::Object(claim) if claim.metadata.deletion_timestamp.is_some() => return Outcome::Gone,
+            Seen::Object(claim) => claim,
+        };
+        match dns.claim_round(claim).await {
+            Ok(outcome) => outcome,
+            Err(fault) => {
+                let outcome = after(&fault);
+                if !(matches!(outcome, Outcome::Failed(_)) && failures < TOLERATED) {
+                    dns.report_fault(&dns.claims, &seen, &fault).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    async fn tell(&self, key: &Key, accident: &Accident) {
+        let dns = &self.0;
+        if let Some(seen) = dns.claims.get(key) {
+            dns.report_accident(&dns.claims, &seen, accident).await;
+        }
+    }
+}
+
+impl Dns {
+    async fn claim_round(&self, claim: &DnsClaim) -> Result<Outcome, Fault<Reason>> {
+        let now = (self.now)();
+        let key = Fqdn::parse(&claim.spec.key).ok();
+        let domain = Fqdn::parse(&claim.spec.zone).ok();
+        let open = domain.as_ref().and_then(|domain| self.opened().at(domain));
+        let zone = open.as_ref().and_then(|open| open.zone.as_ref().ok());
+        let sets = match (&key, zone) {
+            (Some(key), Some(zone)) => self.uses(claim, key, zone),
+            _ => self.uses_without_zone(claim),
+        };
+        self.pass_on_withdrawals(claim, open.as_deref());
+        match claim::next(&claim.spec, sets.len(), zone, now) {
+            Step::Keep => {}
+            Step::Retake => {
+                self.change_claim(claim, &json!({"spec": {"releaseAt": null}})).await?;
+                return Ok(Outcome::Settled { again: None });
+            }
+            Step::ReleaseAt(at) => {
+                self.change_claim(claim, &json!({"spec": {"releaseAt": at}})).await?;
+                return Ok(Outcome::Settled { again: None });
+            }
+            Step::Remove => {
+                self.cluster
+                    .remove_object(claim)
+                    .await
+                    .map_err(|fault| fault.map(Reason::from))?;
+                tracing::info!(claim = claim.name_any(), "name released");
+                return Ok(Outcome::Gone);
+            }
+            Step::WaitUntil(at) => {
+                self.tell_claim(claim, sets.len(), zone, &sets).await?;
+                return Ok(Outcome::Waiting {
+                    again: Some(until(at, now)),
+                });
+            }
+        }
+        self.tell_claim(claim, sets.len(), zone, &sets).await?;
+        Ok(Outcome::Settled { again: None })
+    }
+
+    /// What each record that uses a claim asks for.
+    fn uses(&self, claim: &DnsClaim, key: &Fqdn, zone: &Zone) -> Vec<Vec<RrSet>> {
+        let covered = [ClaimedKey::Subtree(key.clone()), ClaimedKey::Exact(key.clone())];
+        let namespace = &claim.spec.holder.namespace;
+        let records = covered.iter().flat_map(|key| self.covered(namespace, key, zone));
+        let asked = records.filter_map(|seen| match &*seen {
+            Seen::Object(record) => Some(self.view(record).judgement.sets),
+            Seen::Malformed(_) => None,
+        });
+        asked.collect()
+    }
+
+    /// The zone is gone: whoever still names the claim uses it.
+    fn uses_without_zone(&self, claim: &DnsClaim) -> Vec<Vec<RrSet>> {
+        let in_namespace = self
+            .records
+            .group(&crate::cluster::Group::Namespace(claim.spec.holder.namespace.clone()));
+        let uses = |seen: &Arc<Seen<tremplin_core::api::DnsRecord>>| match &**seen {
+            Seen::Object(record) => {
+                let named = record.status.as_ref().and_then(|status| status.claim.as_ref());
+                named.is_some_and(|named| Some(&named.name) == claim.metadata.name.as_ref())
+            }
+            Seen::Malformed(_) => false,
+        };
+        in_namespace
+            .iter()
+            .filter(|seen| uses(seen))
+            .map(|_| Vec::new())
+            .collect()
+    }
+
+    fn pass_on_withdrawals(&self, claim: &DnsClaim, open: Option<&OpenZone>) {
+        let name = claim.name_any();
+        if claim.spec.withdrawals.is_empty() {
+            self.board.note_stuck(&name, None);
+            return;
+        }
+        match open {
+            Some(open) if open.zone.is_ok() => {
+                self.board.claim(&open.name, &name);
+                let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
+            }
+            _ => {
+                let why = format!("there is no DnsZone {} that can be used", claim.spec.zone);
+                self.board.note_stuck(&name, Some(why));
+            }
+        }
+    }
+
+    async fn tell_claim(
+        &self,
+        claim: &DnsClaim,
+        uses: usize,
+        zone: Option<&Zone>,
+        sets: &[Vec<RrSet>],
+    ) -> Result<(), Fault<Reason>> {
+        let facts = ClaimFacts {
+            uses,
+            stuck: self.board.stuck(&claim.name_any()),
+            approvals: zone.map(|zone| approvals(claim, zone, sets)).unwrap_or_default(),
+            requests: Vec::new(),
+            now: (self.now)(),
+        };
+        let new = claim_status(claim, facts);
+        if claim.status.as_ref() == Some(&new) {
+            return Ok(());
+        }
+        let unwritable = |error: serde_json::Error| Fault::transient(Reason::InternalError, error.to_string());
+        let status = serde_json::to_value(&new).map_err(unwritable)?;
+        let seen = Seen::Object(Box::new(claim.clone()));
+        let progress = [Reason::Withdrawing.as_str()];
+        self.cluster
+            .report(&self.claims, &seen, &status, &new.conditions, &progress)
+            .await
+            .map_err(|fault| fault.map(Reason::from))
+    }
+}
+
+/// What of the records of a claim waits for the platform team.
+fn approvals(claim: &DnsClaim, zone: &Zone, sets: &[Vec<RrSet>]) -> Vec<ApprovalRequest> {
+    let given = claim
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(labels::APPROVED))
+        .map(|text| Approval::parse(text))
+        .unwrap_or_default();
+    let request = |set: &RrSet| ApprovalRequest {
+        name: set.name.to_string(),
+        type_: set.type_.to_string(),
+        values: set.values.iter().cloned().collect(),
+        approve: Approval::of(set).to_string(),
+    };
+    sets.iter()
+        .flat_map(|sets| unapproved(sets, zone, &given).map(request).collect::<Vec<_>>())
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! What is done about names in shared zones. What is right is decided in [`tremplin_core::dns`]; nothing is decided here.
+//!
+//! Three kinds, one room, since they are one matter: rounds of records judge and claim, rounds of claims let go, and the
+//! round of a zone, of which there is only one at a time, is the only one that reads and writes the zone.
+
+mod audit;
+mod board;
+mod claims;
+mod drift;
+mod observe;
+mod providers;
+mod records;
+mod report;
+mod watches;
+mod write;
+mod zones;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tremplin_core::api::{DnsClaim, DnsClaimStatus, DnsRecord, DnsRecordStatus, DnsZone, DnsZoneStatus};
+use tremplin_core::dns::{Fqdn, judge};
+use tremplin_core::platform::Platform;
+
+use crate::cluster::{Cluster, Group, NamespaceLabels, Seen, Store, Watched};
+use crate::driver::Cause;
+use crate::key::Key;
+use audit::Audits;
+use board::Board;
+use observe::Opened;
+use providers::Providers;
+
+pub use claims::Claims;
+pub use records::Records;
+pub use watches::Watching;
+pub use zones::Zones;
+
+/// The field manager of what is neither a child nor a status: claims, and our finalizer.
+const MANAGER: &str = "tremplin/dns";
+
+/// How many failed rounds in a row are not told: most faults of the API server pass before anybody reads them.
+const TOLERATED: u32 = 2;
+
+/// Where changes are sent.
+pub type Events = UnboundedSender<(Key, Cause)>;
+
+/// Whom a change is told.
+#[derive(Clone)]
+pub struct Wake {
+    /// The rounds of records.
+    pub records: Events,
+    /// The rounds of claims.
+    pub claims: Events,
+    /// The rounds of zones.
+    pub zones: Events,
+}
+
+/// All that the rounds read and write.
+pub struct Dns {
+    cluster: Arc<Cluster>,
+    platform: watch::Receiver<Arc<Platform>>,
+    records: Store<Seen<DnsRecord>>,
+    claims: Store<Seen<DnsClaim>>,
+    zones: Store<Seen<DnsZone>>,
+    namespaces: Store<NamespaceLabels>,
+    opened: RwLock<Arc<Opened>>,
+    board: Board,
+    audits: Audits,
+    providers: Providers,
+    wake: Wake,
+    now: fn() -> Timestamp,
+}
+
+impl Dns {
+    /// With nothing watched yet.
+    pub fn new(
+        cluster: Arc<Cluster>,
+        platform: watch::Receiver<Arc<Platform>>,
+        wake: Wake,
+        now: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            cluster,
+            platform,
+            records: Store::default(),
+            claims: Store::default(),
+            zones: Store::default(),
+            namespaces: Store::default(),
+            opened: RwLock::default(),
+            board: Board::default(),
+            audits: Audits::default(),
+            providers: Providers::default(),
+            wake,
+            now,
+        }
+    }
+}
+
+impl Watched for DnsRecord {
+    type Status = DnsRecordStatus;
+
+    fn status(&self) -> Option<&DnsRecordStatus> {
+        self.status.as_ref()
+    }
+
+    fn conditions(status: &DnsRecordStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    /// By its name and every name above it; and by the app that it follows.
+    fn groups(&self) -> Vec<Group> {
+        let mut groups = Vec::new();
+        let mut name = judge::name(self).ok();
+        while let Some(at) = name {
+            groups.push(Group::Name(at.as_str().to_owned()));
+            name = at.parent();
+        }
+        let namespace = self.metadata.namespace.clone().unwrap_or_default();
+        groups.extend(self.spec.app_ref.as_ref().map(|app| {
+            Group::Follows(Key {
+                namespace,
+                name: app.name.clone(),
+            })
+        }));
+        groups
+    }
+}
+
+impl Watched for DnsClaim {
+    type Status = DnsClaimStatus;
+
+    fn status(&self) -> Option<&DnsClaimStatus> {
+        self.status.as_ref()
+    }
+
+    fn conditions(status: &DnsClaimStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    /// By its holder, and by its zone.
+    fn groups(&self) -> Vec<Group> {
+        vec![
+            Group::Namespace(self.spec.holder.namespace.clone()),
+            Group::Name(self.spec.zone.clone()),
+        ]
+    }
+}
+
+impl Watched for DnsZone {
+    type Status = DnsZoneStatus;
+
+    fn status(&self) -> Option<&DnsZoneStatus> {
+        self.status.as_ref()
+    }
+
+    fn conditions(status: &DnsZoneStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        Vec::new()
+    }
+}
+
+/// A time from now, for the driver.
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
+}
+
+fn cluster_key(name: &str) -> Key {
+    Key {
+        namespace: String::new(),
+        name: name.to_owned(),
+    }
+}
+
+fn claim_key(key: &Fqdn) -> Key {
+    cluster_key(&tremplin_core::dns::claim::object_name(key))
+}

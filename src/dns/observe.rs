@@ -1,0 +1,300 @@
+//! The only reads of rounds that judge: from what the watches show, without a request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::Resource as _;
+use tremplin_core::api::dns::{ClaimSummary, Conflict, ProviderType};
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
+use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
+use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, wanted, zone};
+use tremplin_core::fault::Fault;
+
+use super::{Dns, claim_key, cluster_key};
+use crate::cluster::{Group, Item as _, Seen};
+use crate::dns_provider;
+use crate::key::Key;
+
+/// The zones that there are, by domain: the oldest DnsZone of each.
+#[derive(Default)]
+pub struct Opened(BTreeMap<Fqdn, Arc<OpenZone>>);
+
+/// A zone, or what is wrong with it.
+pub struct OpenZone {
+    /// The DnsZone's name.
+    pub name: String,
+    /// What it says.
+    pub zone: Result<Zone, Fault<Reason>>,
+}
+
+impl Opened {
+    /// From every DnsZone.
+    pub fn of(zones: Vec<Arc<Seen<DnsZone>>>) -> Self {
+        let mut readable: Vec<DnsZone> = zones
+            .into_iter()
+            .filter_map(|seen| match &*seen {
+                Seen::Object(zone) => Some((**zone).clone()),
+                Seen::Malformed(_) => None,
+            })
+            .collect();
+        readable.sort_by_key(|zone| {
+            let created = zone.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (created, zone.metadata.name.clone())
+        });
+        let mut opened = BTreeMap::new();
+        for object in readable {
+            if let Ok(domain) = zone::domain(&object) {
+                let open = || OpenZone {
+                    name: object.metadata.name.clone().unwrap_or_default(),
+                    zone: Zone::parse(&object),
+                };
+                opened.entry(domain).or_insert_with(|| Arc::new(open()));
+            }
+        }
+        Self(opened)
+    }
+
+    /// The zone that a name is in.
+    pub fn covering(&self, name: &Fqdn) -> Option<Arc<OpenZone>> {
+        zone::longest(self.0.iter(), name).cloned()
+    }
+
+    /// The domains.
+    pub fn domains(&self) -> impl Iterator<Item = &Fqdn> {
+        self.0.keys()
+    }
+
+    /// The zone of that domain.
+    pub fn at(&self, domain: &Fqdn) -> Option<Arc<OpenZone>> {
+        self.0.get(domain).cloned()
+    }
+}
+
+/// What a record comes to, with where it is.
+pub struct View {
+    /// Its canonical name.
+    pub name: Option<Fqdn>,
+    /// The DnsZone that it is in.
+    pub zone: Option<Arc<OpenZone>>,
+    /// The claim that covers it.
+    pub key: Option<ClaimedKey>,
+    /// Its claim, whoever's.
+    pub claim: Option<DnsClaim>,
+    /// What it asks for, and whether it may.
+    pub judgement: Judgement,
+    /// Whom the holder wants to be asked.
+    pub contact: Option<String>,
+}
+
+impl View {
+    fn refused(name: Option<Fqdn>, zone: Option<Arc<OpenZone>>, fault: Fault<Reason>) -> Self {
+        Self {
+            name,
+            zone,
+            key: None,
+            claim: None,
+            judgement: Judgement {
+                sets: Vec::new(),
+                verdict: Err(fault),
+            },
+            contact: None,
+        }
+    }
+
+    /// The zone, where it can be used.
+    pub fn usable_zone(&self) -> Option<&Zone> {
+        self.zone.as_ref()?.zone.as_ref().ok()
+    }
+
+    /// The claim in short, where `namespace` holds it.
+    pub fn summary(&self, namespace: &str) -> Option<ClaimSummary> {
+        let claim = self
+            .claim
+            .as_ref()
+            .filter(|claim| claim.spec.holder.namespace == namespace)?;
+        Some(ClaimSummary {
+            name: claim.metadata.name.clone()?,
+            since: claim.spec.claimed_at.clone(),
+        })
+    }
+
+    /// Who holds it, where it is not `namespace`.
+    pub fn conflict(&self, namespace: &str) -> Option<Conflict> {
+        let claim = self.claim.as_ref()?;
+        if claim::holding(Some(&claim.spec), namespace) != Holding::Other {
+            return None;
+        }
+        let zone = self.usable_zone();
+        Some(Conflict {
+            reason: format!("held by the namespace {}", claim.spec.holder.namespace),
+            contact: self
+                .contact
+                .clone()
+                .or_else(|| zone.and_then(|zone| zone.contact.clone())),
+            since: Some(claim.spec.claimed_at.clone()),
+        })
+    }
+}
+
+impl Dns {
+    /// The zones that there are.
+    pub(super) fn opened(&self) -> Arc<Opened> {
+        self.opened
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The claim of that key, whoever's.
+    pub(super) fn claim_of(&self, key: &Fqdn) -> Option<DnsClaim> {
+        match &*self.claims.get(&claim_key(key))? {
+            Seen::Object(claim) => Some((**claim).clone()),
+            Seen::Malformed(_) => None,
+        }
+    }
+
+    /// Judges a record by what the watches show.
+    pub(super) fn view(&self, record: &DnsRecord) -> View {
+        let name = match judge::name(record) {
+            Ok(name) => name,
+            Err(fault) => return View::refused(None, None, fault),
+        };
+        let opened = self.opened();
+        let Some(open) = opened.covering(&name) else {
+            let fault = judge::no_zone(&name, opened.domains());
+            return View::refused(Some(name), None, fault);
+        };
+        let zone = match &open.zone {
+            Ok(zone) => zone,
+            Err(fault) => {
+                let message = format!("the DnsZone {} cannot be used: {}", open.name, fault.message);
+                let fault = Fault::stalled(Reason::NoZone, message, "ask the platform team");
+                return View::refused(Some(name), Some(open), fault);
+            }
+        };
+        let key = ClaimedKey::of(&name, zone);
+        let claim = self.claim_of(key.name());
+        let namespace = record.metadata.namespace.clone().unwrap_or_default();
+        let known = self.namespaces.get(&cluster_key(&namespace));
+        let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
+        let environment = self.platform.borrow().namespace(&namespace, &labels).environment;
+        let holder = claim.as_ref().map(|claim| cluster_key(&claim.spec.holder.namespace));
+        let contact = holder
+            .and_then(|holder| self.namespaces.get(&holder))
+            .and_then(|holder| holder.contact.clone());
+        let profile = dns_provider::profile(zone.provider);
+        let older = self.older(record, &namespace, &key, zone);
+        let targets = self.app_targets(record, &namespace);
+        let place = Place {
+            name: name.clone(),
+            key: key.clone(),
+        };
+        let judgement = judge::judge(
+            record,
+            &place,
+            &Observed {
+                zone,
+                profile: &profile,
+                namespace: &namespace,
+                labels: &labels,
+                environment,
+                claim: claim.as_ref(),
+                contact: contact.as_deref(),
+                claims_held: self.claims_held(&namespace, zone, key.name()),
+                older: &older,
+                app_targets: targets.as_deref(),
+            },
+        );
+        View {
+            name: Some(name),
+            zone: Some(open),
+            key: Some(key),
+            claim,
+            judgement,
+            contact,
+        }
+    }
+
+    /// The records of a namespace below a claim that are not about to go, older ones first.
+    pub(super) fn below(&self, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<Arc<Seen<DnsRecord>>> {
+        let mut found = self.covered(namespace, key, zone);
+        found.retain(|seen| seen.meta().deletion_timestamp.is_none());
+        found
+    }
+
+    /// The records of a namespace below a claim, older ones first. One that is about to go has not said yet what is to
+    /// be withdrawn.
+    pub(super) fn covered(&self, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<Arc<Seen<DnsRecord>>> {
+        let covered = |seen: &Seen<DnsRecord>| match seen {
+            Seen::Object(record) => judge::name(record).is_ok_and(|name| ClaimedKey::of(&name, zone) == *key),
+            Seen::Malformed(_) => false,
+        };
+        let mut found: Vec<_> = self
+            .records
+            .group(&Group::Name(key.name().as_str().to_owned()))
+            .into_iter()
+            .filter(|seen| seen.key().namespace == namespace && covered(seen))
+            .collect();
+        found.sort_by_key(|seen| age(seen));
+        found
+    }
+
+    /// What older records of the namespace below the same claim ask for.
+    fn older(&self, record: &DnsRecord, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<RrSet> {
+        let own = Seen::Object(Box::new(record.clone()));
+        let mine = age(&own);
+        let profile = dns_provider::profile(zone.provider);
+        let below = self.below(namespace, key, zone);
+        let older = below.iter().filter(|seen| age(seen) < mine);
+        let sets = older.filter_map(|seen| match &**seen {
+            Seen::Object(other) => {
+                let name = judge::name(other).ok()?;
+                let targets = self.app_targets(other, namespace);
+                wanted::wanted(&other.spec, &name, zone, &profile, targets.as_deref()).ok()
+            }
+            Seen::Malformed(_) => None,
+        });
+        sets.flatten().collect()
+    }
+
+    /// How many other names of the zone a namespace holds.
+    fn claims_held(&self, namespace: &str, zone: &Zone, key: &Fqdn) -> usize {
+        let held = self.claims.group(&Group::Namespace(namespace.to_owned()));
+        let counts = |seen: &Arc<Seen<DnsClaim>>| match &**seen {
+            Seen::Object(claim) => {
+                claim.spec.holder.namespace == namespace
+                    && claim.spec.zone == zone.domain.as_str()
+                    && claim.spec.key != key.as_str()
+            }
+            Seen::Malformed(_) => false,
+        };
+        held.iter().filter(|seen| counts(seen)).count()
+    }
+
+    /// Where the app is that a record follows, as its Ingress says. Re-triggered by a change of the Ingress.
+    fn app_targets(&self, record: &DnsRecord, namespace: &str) -> Option<Vec<String>> {
+        let app = record.spec.app_ref.as_ref()?;
+        let key = Key {
+            namespace: namespace.to_owned(),
+            name: app.name.clone(),
+        };
+        let ingresses = self.cluster.children.ingresses.group(&Group::App(key));
+        Some(
+            ingresses
+                .iter()
+                .flat_map(|ingress| ingress.facts.addresses.clone())
+                .collect(),
+        )
+    }
+
+    /// Whether a zone of that kind is written by a client of a provider.
+    pub(super) fn has_client(provider: ProviderType) -> bool {
+        !matches!(provider, ProviderType::ExternalDns | ProviderType::Request)
+    }
+}
+
+fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, String) {
+    let created = seen.meta().creation_timestamp.as_ref().map(|time| time.0);
+    (created, seen.uid().to_owned())
+}

@@ -1,0 +1,153 @@
+//! The client of each zone, made from its settings and its Secret, and made again when either changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Secret;
+use tremplin_core::api::DnsZone;
+use tremplin_core::app::valid::{ContentKind, ContentRef};
+use tremplin_core::dns::{Fqdn, Reason};
+use tremplin_core::fault::Fault;
+
+use super::Dns;
+use crate::cluster::Item as _;
+use crate::dns_provider::{self, Failure, Provider, Shared};
+use crate::key::Key;
+
+/// The clients, by the DnsZone's name.
+#[derive(Default)]
+pub struct Providers {
+    shared: Shared,
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+#[derive(Clone)]
+struct Client {
+    made_from: MadeFrom,
+    provider: Arc<dyn Provider>,
+}
+
+/// What a client was made from: it is made again when one of these differs.
+#[derive(Clone, PartialEq, Eq)]
+struct MadeFrom {
+    generation: Option<i64>,
+    uid: Option<String>,
+    secret: Option<String>,
+    ca: Option<String>,
+}
+
+/// A client, and whether it is new: then its credential is to be checked.
+pub struct Ready {
+    /// The client.
+    pub provider: Arc<dyn Provider>,
+    /// Whether it was made just now.
+    pub is_new: bool,
+}
+
+impl Dns {
+    /// The client of a zone.
+    ///
+    /// # Errors
+    /// When a Secret is missing or cannot work.
+    pub(super) async fn provider(&self, zone: &DnsZone, domain: &Fqdn) -> Result<Ready, Fault<Reason>> {
+        let name = zone.metadata.name.clone().unwrap_or_default();
+        let settings = &zone.spec.provider;
+        let secret_name = settings.secret_ref.as_ref().map(|secret| secret.name.clone());
+        let ca_name = settings.ca_secret_ref.as_ref().map(|secret| secret.name.clone());
+        let made_from = MadeFrom {
+            generation: zone.metadata.generation,
+            uid: zone.metadata.uid.clone(),
+            secret: secret_name.as_ref().and_then(|name| self.secret_version(name)),
+            ca: ca_name.as_ref().and_then(|name| self.secret_version(name)),
+        };
+        if let Some(known) = self.clients().get(&name).filter(|known| known.made_from == made_from) {
+            return Ok(Ready {
+                provider: known.provider.clone(),
+                is_new: false,
+            });
+        }
+        let secret = match &secret_name {
+            Some(name) => self.secret("spec.provider.secretRef", name).await?,
+            None => BTreeMap::new(),
+        };
+        let ca = match &ca_name {
+            Some(name) => {
+                let mut found = self.secret("spec.provider.caSecretRef", name).await?;
+                let missing = || {
+                    missing(
+                        "spec.provider.caSecretRef",
+                        format!("the Secret {name} has no key ca.crt"),
+                    )
+                };
+                Some(found.remove("ca.crt").ok_or_else(missing)?)
+            }
+            None => None,
+        };
+        let built = dns_provider::build(settings, domain, &secret, ca.as_deref(), &self.providers.shared);
+        let provider: Arc<dyn Provider> = Arc::from(built.map_err(|failure| self::fault(&failure))?);
+        let client = Client {
+            made_from,
+            provider: provider.clone(),
+        };
+        self.clients().insert(name, client);
+        Ok(Ready { provider, is_new: true })
+    }
+
+    /// The client of a zone is made anew at the next round, and its credential checked.
+    pub(super) fn forget_provider(&self, name: &str) {
+        self.clients().remove(name);
+    }
+
+    fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<String, Client>> {
+        self.providers.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a watched Secret of the operator's namespace changes with.
+    fn secret_version(&self, name: &str) -> Option<String> {
+        let key = Key {
+            namespace: self.cluster.home.namespace.clone(),
+            name: name.to_owned(),
+        };
+        let known = self.cluster.sources.secrets.get(&key)?;
+        Some(known.version().to_owned())
+    }
+
+    async fn secret(&self, field: &str, name: &str) -> Result<BTreeMap<String, Vec<u8>>, Fault<Reason>> {
+        let home = &self.cluster.home.namespace;
+        let read = self.cluster.read_object::<Secret>(home, name).await;
+        let found = read.map_err(|fault| fault.map(Reason::from))?;
+        let message = || format!("there is no Secret {name} in the operator's namespace {home}");
+        let data = found.ok_or_else(|| missing(field, message()))?.data.unwrap_or_default();
+        Ok(data.into_iter().map(|(key, value)| (key, value.0)).collect())
+    }
+
+    /// Whether a zone uses that Secret of the operator's namespace.
+    pub(super) fn uses_secret(zone: &DnsZone, content: &ContentRef) -> bool {
+        let provider = &zone.spec.provider;
+        let named = provider.secret_ref.iter().chain(&provider.ca_secret_ref);
+        content.kind == ContentKind::Secret && named.into_iter().any(|secret| secret.name == content.name)
+    }
+}
+
+fn missing(field: &str, message: String) -> Fault<Reason> {
+    Fault::stalled(
+        Reason::CredentialMissing,
+        message,
+        "create it with the keys that the provider's page names",
+    )
+    .at(field)
+}
+
+/// A provider's failure, in the words of conditions.
+pub fn fault(failure: &Failure) -> Fault<Reason> {
+    let message = failure.to_string();
+    match failure {
+        Failure::Unavailable(_) => Fault::transient(Reason::ProviderUnavailable, message),
+        Failure::Busy { .. } => Fault::waiting(Reason::ProviderBusy, message, ""),
+        Failure::Unauthorized(_) => Fault::stalled(Reason::CredentialInvalid, message, ""),
+        Failure::NoZone(_) => Fault::stalled(Reason::ZoneUnknown, message, ""),
+        Failure::Changed(_) => Fault::transient(Reason::Conflict, message),
+        Failure::Refused(_) => Fault::stalled(Reason::ProviderRefused, message, ""),
+        Failure::Settings(_) => Fault::stalled(Reason::CredentialMissing, message, ""),
+    }
+}

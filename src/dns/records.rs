@@ -1,0 +1,379 @@
+//! The rounds of DnsRecords: judge, claim, hand over to the zone's writer, tell.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use serde_json::json;
+use tremplin_core::api::DnsRecord;
+use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
+use tremplin_core::dns::claim::{self, Holding};
+use tremplin_core::dns::judge::programmed;
+use tremplin_core::dns::status::{RecordFacts, record_status};
+use tremplin_core::dns::{Fqdn, Reason};
+use tremplin_core::fault::{Fault, Refusal};
+use tremplin_core::labels::DNS_FINALIZER;
+
+use super::observe::View;
+use super::report::after;
+use super::{Dns, MANAGER, TOLERATED, cluster_key, until};
+use crate::cluster::{Item, Seen};
+use crate::driver::{Accident, Cause, Outcome, Reconcile};
+use crate::key::Key;
+
+/// How often a claim that others change at the same time is read again.
+const ATTEMPTS: usize = 5;
+
+/// The DnsRecords of the cluster.
+pub struct Records(pub Arc<Dns>);
+
+impl Reconcile for Records {
+    const KIND: &'static str = "DnsRecord";
+
+    async fn reconcile(&self, key: &Key, failures: u32) -> Outcome {
+        let dns = &self.0;
+        let Some(seen) = dns.records.get(key) else {
+            dns.board.forget(key);
+            return Outcome::Gone;
+        };
+        let record = match &*seen {
+            Seen::Malformed(malformed) if malformed.metadata.deletion_timestamp.is_none() => {
+                return dns.report_malformed(&dns.records, malformed).await;
+            }
+            Seen::Malformed(_) => return dns.release_malformed(&seen).await,
+            Seen::Object(record) => record,
+        };
+        let ended = if record.metadata.deletion_timestamp.is_some() {
+            dns.leave(record).await
+        } else {
+            dns.record_round(record).await
+        };
+        match ended {
+            Ok(outcome) => outcome,
+            Err(fault) => {
+                let outcome = after(&fault);
+                if !(matches!(outcome, Outcome::Failed(_)) && failures < TOLERATED) {
+                    dns.report_fault(&dns.records, &seen, &fault).await;
+                }
+                outcome
+            }
+        }
+    }
+
+    async fn tell(&self, key: &Key, accident: &Accident) {
+        let dns = &self.0;
+        if let Some(seen) = dns.records.get(key) {
+            dns.report_accident(&dns.records, &seen, accident).await;
+        }
+    }
+}
+
+impl Dns {
+    /// Judge, claim, hand over to the zone's writer, tell.
+    async fn record_round(&self, record: &DnsRecord) -> Result<Outcome, Fault<Reason>> {
+        tracing::Span::current().record("generation", record.metadata.generation);
+        let mut record = record.clone();
+        let mut view = self.view(&record);
+        let wants_claim = match &view.judgement.verdict {
+            Ok(()) => true,
+            Err(fault) => fault.reason == Reason::WaitingForApproval,
+        };
+        if wants_claim {
+            // Before anything outside the cluster may come of it.
+            record = self.finalized(record).await?;
+            if self.claim(&record, &view).await? {
+                view = self.view(&record);
+            }
+        }
+        if view.judgement.verdict.is_ok() {
+            self.hand_over(&record, &view).await?;
+        }
+        self.tell_record(&record, &view).await
+    }
+
+    /// With our finalizer.
+    async fn finalized(&self, record: DnsRecord) -> Result<DnsRecord, Fault<Reason>> {
+        let mut finalizers = record.finalizers().to_vec();
+        if finalizers.iter().any(|finalizer| finalizer == DNS_FINALIZER) {
+            return Ok(record);
+        }
+        finalizers.push(DNS_FINALIZER.to_owned());
+        self.set_finalizers(&record, &finalizers)
+            .await?
+            .ok_or_else(|| Fault::transient(Reason::Conflict, "the record is gone"))
+    }
+
+    async fn set_finalizers(
+        &self,
+        record: &DnsRecord,
+        finalizers: &[String],
+    ) -> Result<Option<DnsRecord>, Fault<Reason>> {
+        let change = json!({"metadata": {"finalizers": finalizers}});
+        let changed = self.cluster.change_object(record, &change, MANAGER).await;
+        let changed = changed.map_err(|fault| fault.map(Reason::from))?;
+        if let Some(changed) = &changed {
+            self.records.refresh(Seen::Object(Box::new(changed.clone())));
+        }
+        Ok(changed)
+    }
+
+    /// Makes or takes again the claim that covers a record. Tells whether something changed, so that it is judged anew.
+    async fn claim(&self, record: &DnsRecord, view: &View) -> Result<bool, Fault<Reason>> {
+        let namespace = record.namespace().unwrap_or_default();
+        let (Some(key), Some(zone)) = (&view.key, view.usable_zone()) else {
+            return Ok(false);
+        };
+        match claim::holding(view.claim.as_ref().map(|claim| &claim.spec), &namespace) {
+            Holding::Ours | Holding::Other => Ok(false),
+            Holding::Free => {
+                let wanted = key.claim(zone, &namespace, (self.now)());
+                let made = self.cluster.create_object(&wanted, MANAGER).await;
+                match made.map_err(|fault| fault.map(Reason::from))? {
+                    Some(made) => {
+                        tracing::info!(claim = made.name_any(), namespace, "name claimed");
+                        let name = cluster_key(&made.name_any());
+                        drop(self.claims.put(Seen::Object(Box::new(made))));
+                        let _ = self.wake.claims.send((name, Cause::Itself));
+                    }
+                    // Somebody was faster: see who.
+                    None => self.read_claim(key.name()).await?,
+                }
+                Ok(true)
+            }
+            Holding::Leaving => {
+                let Some(claim) = &view.claim else { return Ok(false) };
+                self.change_claim(claim, &json!({"spec": {"releaseAt": null}})).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// What the API server itself knows of a claim.
+    pub(super) async fn read_claim(&self, key: &Fqdn) -> Result<(), Fault<Reason>> {
+        let name = claim::object_name(key);
+        let read = self.cluster.read_object("", &name).await;
+        match read.map_err(|fault| fault.map(Reason::from))? {
+            Some(found) => drop(self.claims.put(Seen::Object(Box::new(found)))),
+            None => self.forget_claim(&name),
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_claim(&self, name: &str) {
+        let key = cluster_key(name);
+        if let Some(known) = self.claims.get(&key) {
+            drop(self.claims.remove(&key, Item::uid(&*known)));
+        }
+    }
+
+    /// Keeps a claim as we changed it. The watch shows nothing new then, so its round is woken here.
+    fn keep_claim(&self, changed: tremplin_core::api::DnsClaim) {
+        let key = cluster_key(&changed.name_any());
+        self.claims.refresh(Seen::Object(Box::new(changed)));
+        let _ = self.wake.claims.send((key, Cause::Itself));
+    }
+
+    /// Changes a claim as it was read.
+    pub(super) async fn change_claim(
+        &self,
+        claim: &tremplin_core::api::DnsClaim,
+        change: &serde_json::Value,
+    ) -> Result<(), Fault<Reason>> {
+        let changed = self.cluster.change_object(claim, change, MANAGER).await;
+        match changed {
+            Ok(Some(changed)) => self.keep_claim(changed),
+            Ok(None) => self.forget_claim(&claim.name_any()),
+            Err(fault) => return Err(fault.map(Reason::from)),
+        }
+        Ok(())
+    }
+
+    /// Notes on the claim what a record no longer says, and gives what it says to the zone's writer.
+    async fn hand_over(&self, record: &DnsRecord, view: &View) -> Result<(), Fault<Reason>> {
+        let Some(zone) = view.usable_zone() else { return Ok(()) };
+        let asked = programmed(&view.judgement.sets);
+        let before = record
+            .status
+            .as_ref()
+            .map(|status| status.programmed.clone())
+            .unwrap_or_default();
+        let dropped: Vec<_> = before
+            .iter()
+            .filter(|old| {
+                !asked
+                    .iter()
+                    .any(|new| (&new.name, &new.type_) == (&old.name, &old.type_))
+            })
+            .map(|old| Withdrawal {
+                name: old.name.clone(),
+                type_: old.type_.clone(),
+            })
+            .collect();
+        if let Some(claim) = &view.claim
+            && !dropped.is_empty()
+        {
+            self.withdraw(claim.clone(), dropped).await?;
+        }
+        let key = record_key(record);
+        let known = self.board.progress(&key).filter(|progress| progress.wanted == asked);
+        if before != asked && known.is_none() {
+            self.board.record(&zone.name, key);
+            let _ = self.wake.zones.send((cluster_key(&zone.name), Cause::Related));
+        }
+        Ok(())
+    }
+
+    /// Adds withdrawals to a claim, whatever others write to it meanwhile.
+    async fn withdraw(
+        &self,
+        mut claim: tremplin_core::api::DnsClaim,
+        more: Vec<Withdrawal>,
+    ) -> Result<(), Fault<Reason>> {
+        for _ in 0..ATTEMPTS {
+            let all = claim::with_withdrawals(&claim.spec, more.clone());
+            if all == claim.spec.withdrawals {
+                return Ok(());
+            }
+            let change = json!({"spec": {"withdrawals": all}});
+            let changed = self.cluster.change_object(&claim, &change, MANAGER).await;
+            match changed {
+                Ok(Some(changed)) => {
+                    self.keep_claim(changed);
+                    return Ok(());
+                }
+                // The platform team took the name away: nothing is ours any more.
+                Ok(None) => return Ok(()),
+                Err(fault) if fault.reason == Refusal::Conflict => {}
+                Err(fault) => return Err(fault.map(Reason::from)),
+            }
+            let read = self.cluster.read_object("", &claim.name_any()).await;
+            match read.map_err(|fault| fault.map(Reason::from))? {
+                Some(read) => claim = read,
+                None => return Ok(()),
+            }
+        }
+        Err(Fault::transient(
+            Reason::Conflict,
+            "the claim changes faster than it can be read",
+        ))
+    }
+
+    /// A record that is being deleted: its data is noted for withdrawal, and it may go. Neither the zone nor its provider
+    /// is waited for, and the spec is not judged.
+    async fn leave(&self, record: &DnsRecord) -> Result<Outcome, Fault<Reason>> {
+        let finalizers = record.finalizers();
+        if !finalizers.iter().any(|finalizer| finalizer == DNS_FINALIZER) {
+            return Ok(Outcome::Gone);
+        }
+        let namespace = record.namespace().unwrap_or_default();
+        if record.spec.deletion_policy != Some(DeletionPolicy::Retain)
+            && let Some(claim) = self.claim_of_leaving(record, &namespace)
+        {
+            let programmed = record
+                .status
+                .as_ref()
+                .map(|status| status.programmed.clone())
+                .unwrap_or_default();
+            let view = self.view(record);
+            // What was asked for and may be written although the status does not say so yet.
+            let asked = programmed_or_asked(&programmed, &view);
+            self.withdraw(claim, asked).await?;
+        }
+        let left: Vec<String> = finalizers
+            .iter()
+            .filter(|name| *name != DNS_FINALIZER)
+            .cloned()
+            .collect();
+        self.set_finalizers(record, &left).await?;
+        self.board.forget(&record_key(record));
+        Ok(Outcome::Gone)
+    }
+
+    /// The claim that covers a record that is about to go, if its namespace holds it: by the status, which outlives the
+    /// zone, or by the zones that there are.
+    fn claim_of_leaving(&self, record: &DnsRecord, namespace: &str) -> Option<tremplin_core::api::DnsClaim> {
+        let named = record.status.as_ref().and_then(|status| status.claim.as_ref());
+        let by_status = named.and_then(|claim| match &*self.claims.get(&cluster_key(&claim.name))? {
+            Seen::Object(claim) => Some((**claim).clone()),
+            Seen::Malformed(_) => None,
+        });
+        by_status
+            .or_else(|| self.view(record).claim)
+            .filter(|claim| claim.spec.holder.namespace == namespace)
+    }
+
+    /// A record that cannot be read is let go: its data is found by the audit.
+    async fn release_malformed(&self, seen: &Seen<DnsRecord>) -> Outcome {
+        let metadata = kube::Resource::meta(seen).clone();
+        let finalizers = metadata.finalizers.clone().unwrap_or_default();
+        let left: Vec<String> = finalizers
+            .iter()
+            .filter(|name| *name != DNS_FINALIZER)
+            .cloned()
+            .collect();
+        if left.len() == finalizers.len() {
+            return Outcome::Gone;
+        }
+        let record = DnsRecord {
+            metadata,
+            spec: tremplin_core::api::DnsRecordSpec::default(),
+            status: None,
+        };
+        match self.set_finalizers(&record, &left).await {
+            Ok(_) => Outcome::Gone,
+            Err(fault) => Outcome::Failed(fault.to_string()),
+        }
+    }
+
+    /// Writes the status if something in it differs.
+    async fn tell_record(&self, record: &DnsRecord, view: &View) -> Result<Outcome, Fault<Reason>> {
+        let namespace = record.namespace().unwrap_or_default();
+        let key = record_key(record);
+        let progress = self.board.progress(&key);
+        let now = (self.now)();
+        let facts = RecordFacts {
+            fqdn: view.name.as_ref().map(ToString::to_string),
+            zone: view.usable_zone().map(|zone| zone.domain.to_string()),
+            claim: view.summary(&namespace),
+            conflict: view.conflict(&namespace),
+            judgement: &view.judgement,
+            progress: progress.as_ref(),
+            now,
+        };
+        let new = record_status(record, facts);
+        let visible_after = new.visible_after.as_ref().map(|at| at.0).filter(|at| *at > now);
+        if record.status.as_ref() != Some(&new) {
+            let seen = Seen::Object(Box::new(record.clone()));
+            let unwritable = |error: serde_json::Error| Fault::transient(Reason::InternalError, error.to_string());
+            let status = serde_json::to_value(&new).map_err(unwritable)?;
+            let progress = [Reason::Programming.as_str(), Reason::Publishing.as_str()];
+            self.cluster
+                .report(&self.records, &seen, &status, &new.conditions, &progress)
+                .await
+                .map_err(|fault| fault.map(Reason::from))?;
+        }
+        Ok(match &view.judgement.verdict {
+            Ok(()) => Outcome::Settled {
+                again: visible_after.map(|at| until(at, now)),
+            },
+            Err(fault) => after(fault),
+        })
+    }
+}
+
+pub(super) fn record_key(record: &DnsRecord) -> Key {
+    Key {
+        namespace: record.namespace().unwrap_or_default(),
+        name: record.name_any(),
+    }
+}
+
+/// Everything of a record that may be in the zone.
+fn programmed_or_asked(written: &[tremplin_core::api::dns::ProgrammedSet], view: &View) -> Vec<Withdrawal> {
+    let asked = programmed(&view.judgement.sets);
+    let all = written.iter().chain(&asked);
+    let withdrawal = |set: &tremplin_core::api::dns::ProgrammedSet| Withdrawal {
+        name: set.name.clone(),
+        type_: set.type_.clone(),
+    };
+    all.map(withdrawal).collect()
+}

@@ -1,0 +1,219 @@
+//! What is watched, and whom a change concerns.
+
+use std::fmt::Debug;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use kube::Resource as _;
+use tokio::task::JoinSet;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::app::valid::{ContentKind, ContentRef};
+
+use super::observe::Opened;
+use super::{Dns, cluster_key};
+use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
+use crate::driver::Cause;
+use crate::key::Key;
+
+/// What the watches need.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// After how long a watch is opened anew.
+    pub timeout: Duration,
+}
+
+impl Watching {
+    fn everything(&self) -> Selection {
+        Selection {
+            labels: None,
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl Dns {
+    /// Starts every watch, in tasks of their own, for as long as the set lives.
+    pub fn watch(self: &Arc<Self>, watching: &Watching) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        self.follow(&mut tasks, watching, |dns| &dns.records, Self::record_changed);
+        self.follow(&mut tasks, watching, |dns| &dns.claims, Self::claim_changed);
+        self.follow(&mut tasks, watching, |dns| &dns.zones, Self::zone_changed);
+        let (dns, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let changed = |change: Change<NamespaceLabels>| {
+                for namespace in change.sides().take(1) {
+                    dns.wake_records(&dns.records.group(&Group::Namespace(namespace.name.clone())));
+                }
+            };
+            let (keep, store) = (NamespaceLabels::of, &dns.namespaces);
+            dns.cluster.follow(to.everything(), keep, store, changed).await;
+        });
+        let dns = self.clone();
+        tasks.spawn(async move {
+            let mut platform = dns.platform.clone();
+            while platform.changed().await.is_ok() {
+                dns.wake_records(&dns.records.all());
+            }
+            // The sender lives as long as the program.
+            std::future::pending::<()>().await;
+        });
+        tasks
+    }
+
+    /// Waits until every first list is complete.
+    pub async fn ready(&self) {
+        self.namespaces.ready().await;
+        self.zones.ready().await;
+        self.claims.ready().await;
+        self.records.ready().await;
+        self.cluster.children.ready().await;
+        self.cluster.sources.secrets.ready().await;
+        // Zones may have come after the records. Every record is looked at anyway.
+        self.reopen();
+    }
+
+    /// The objects of the three kinds that are there, for counting: kind and conditions.
+    pub fn counted(
+        &self,
+    ) -> Vec<(
+        &'static str,
+        Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+    )> {
+        let records = self.records.all();
+        let claims = self.claims.all();
+        let zones = self.zones.all();
+        let records = records.iter().map(|seen| ("DnsRecord", seen.conditions().into_owned()));
+        let claims = claims.iter().map(|seen| ("DnsClaim", seen.conditions().into_owned()));
+        let zones = zones.iter().map(|seen| ("DnsZone", seen.conditions().into_owned()));
+        records.chain(claims).chain(zones).collect()
+    }
+
+    fn follow<K>(
+        self: &Arc<Self>,
+        tasks: &mut JoinSet<()>,
+        watching: &Watching,
+        store: fn(&Self) -> &Store<Seen<K>>,
+        changed: fn(&Self, &Change<Seen<K>>),
+    ) where
+        K: Watched + Debug,
+    {
+        let (dns, to) = (self.clone(), watching.clone());
+        tasks.spawn(async move {
+            let told = |change| changed(&dns, &change);
+            let keep = |seen: Seen<K>| seen;
+            dns.cluster.follow(to.everything(), keep, store(&dns), told).await;
+        });
+    }
+
+    fn record_changed(&self, change: &Change<Seen<DnsRecord>>) {
+        let Some(seen) = change.sides().next() else { return };
+        let rewritten = is_rewritten(change);
+        let cause = if rewritten { Cause::Itself } else { Cause::Related };
+        let _ = self.wake.records.send((seen.key(), cause));
+        if !rewritten {
+            return;
+        }
+        // Others of the namespace may say something at the same name, and the claim counts its users.
+        for side in change.sides() {
+            let Seen::Object(record) = side else { continue };
+            let Ok(name) = tremplin_core::dns::judge::name(record) else {
+                continue;
+            };
+            let beside = self.records.group(&Group::Name(name.to_string()));
+            let same: Vec<_> = beside
+                .into_iter()
+                .filter(|other| other.key().namespace == seen.key().namespace && other.key() != seen.key())
+                .collect();
+            self.wake_records(&same);
+            let claim = record.status.as_ref().and_then(|status| status.claim.as_ref());
+            if let Some(claim) = claim {
+                let _ = self.wake.claims.send((cluster_key(&claim.name), Cause::Related));
+            }
+        }
+    }
+
+    fn claim_changed(&self, change: &Change<Seen<DnsClaim>>) {
+        let Some(seen) = change.sides().next() else { return };
+        let cause = if is_rewritten(change) {
+            Cause::Itself
+        } else {
+            Cause::Related
+        };
+        let _ = self.wake.claims.send((seen.key(), cause));
+        if cause == Cause::Itself
+            && let Seen::Object(claim) = seen
+        {
+            self.wake_records(&self.records.group(&Group::Name(claim.spec.key.clone())));
+        }
+    }
+
+    fn zone_changed(&self, change: &Change<Seen<DnsZone>>) {
+        let Some(seen) = change.sides().next() else { return };
+        let rewritten = is_rewritten(change);
+        if rewritten {
+            self.reopen();
+            for side in change.sides() {
+                let Seen::Object(zone) = side else { continue };
+                let Ok(domain) = tremplin_core::dns::zone::domain(zone) else {
+                    continue;
+                };
+                let below = Group::Name(domain.to_string());
+                self.wake_records(&self.records.group(&below));
+                for claim in self.claims.group(&below) {
+                    let _ = self.wake.claims.send((claim.key(), Cause::Itself));
+                }
+            }
+            // Of two of one domain, the other may count now.
+            for other in self.zones.all() {
+                let _ = self.wake.zones.send((other.key(), Cause::Related));
+            }
+        }
+        let cause = if rewritten { Cause::Itself } else { Cause::Related };
+        let _ = self.wake.zones.send((seen.key(), cause));
+    }
+
+    /// An app's Ingress changed: what follows the app may be elsewhere now.
+    pub fn app_moved(&self, app: &Key) {
+        self.wake_records(&self.records.group(&Group::Follows(app.clone())));
+    }
+
+    /// A Secret changed: it may hold the credential of a zone.
+    pub fn secret_changed(&self, secret: &Key) {
+        if secret.namespace != self.cluster.home.namespace {
+            return;
+        }
+        let content = ContentRef {
+            kind: ContentKind::Secret,
+            name: secret.name.clone(),
+        };
+        for seen in self.zones.all() {
+            if let Seen::Object(zone) = &*seen
+                && Self::uses_secret(zone, &content)
+            {
+                let _ = self.wake.zones.send((seen.key(), Cause::Itself));
+            }
+        }
+    }
+
+    fn wake_records(&self, records: &[Arc<Seen<DnsRecord>>]) {
+        for seen in records {
+            let _ = self.wake.records.send((seen.key(), Cause::Itself));
+        }
+    }
+
+    /// Reads every zone anew.
+    fn reopen(&self) {
+        let opened = Arc::new(Opened::of(self.zones.all()));
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = opened;
+    }
+}
+
+fn is_rewritten<K: Watched>(change: &Change<Seen<K>>) -> bool {
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => {
+            new.is_rewritten(old)
+                || new.meta().finalizers != old.meta().finalizers && new.meta().deletion_timestamp.is_some()
+        }
+        _ => true,
+    }
+}

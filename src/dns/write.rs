@@ -1,0 +1,247 @@
+//! What is asked for in a zone, gathered by name, and written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
+use tremplin_core::api::{DnsClaim, DnsRecord};
+use tremplin_core::dns::claim::{self, Key as ClaimedKey};
+use tremplin_core::dns::judge::{join, programmed};
+use tremplin_core::dns::ownership::Owner;
+use tremplin_core::dns::plan::{self, Planned, Sets, Want};
+use tremplin_core::dns::profile::{Atomicity, Profile};
+use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
+use tremplin_core::fault::Fault;
+
+use super::board::Work;
+use super::records::record_key;
+use super::{Dns, cluster_key};
+use crate::cluster::Seen;
+use crate::dns_provider::{Failure, Provider};
+use crate::key::Key;
+
+/// What is to be done in a zone, by name.
+#[derive(Default)]
+pub struct Task {
+    /// What is asked for.
+    pub wants: BTreeMap<Fqdn, Want>,
+    /// Which record asks for what.
+    pub records: Vec<Asking>,
+    /// The claims whose withdrawals are in it.
+    pub claims: Vec<DnsClaim>,
+}
+
+/// A record that asks for something.
+pub struct Asking {
+    /// The record.
+    pub key: Key,
+    /// What it asks for.
+    pub sets: Vec<RrSet>,
+    /// The same, as its status says it.
+    pub programmed: Vec<ProgrammedSet>,
+    /// Whether its status says that all of it is written already.
+    pub was_written: bool,
+    /// The record.
+    pub record: DnsRecord,
+}
+
+impl Dns {
+    /// Everything that is asked for at the names of this work.
+    pub(super) fn task(&self, work: &Work, zone: &Zone) -> Task {
+        let mut task = Task::default();
+        for key in work.records.iter().chain(&work.unpublished) {
+            let Some(seen) = self.records.get(key) else { continue };
+            let Seen::Object(record) = &*seen else { continue };
+            self.ask(&mut task, record, zone);
+        }
+        for name in &work.claims {
+            let Some(seen) = self.claims.get(&cluster_key(name)) else {
+                continue;
+            };
+            let Seen::Object(claim) = &*seen else { continue };
+            if claim.spec.zone == zone.domain.as_str() && !claim.spec.withdrawals.is_empty() {
+                self.withdrawals(&mut task, claim, zone);
+            }
+        }
+        task
+    }
+
+    fn ask(&self, task: &mut Task, record: &DnsRecord, zone: &Zone) {
+        let view = self.view(record);
+        let (Ok(()), Some(key), Some(claim)) = (&view.judgement.verdict, &view.key, &view.claim) else {
+            return;
+        };
+        let in_zone = view.usable_zone().is_some_and(|covering| covering.name == zone.name);
+        let namespace = record.namespace().unwrap_or_default();
+        if !in_zone || claim.spec.holder.namespace != namespace || record.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        for name in view.judgement.sets.iter().map(|set| &set.name).collect::<BTreeSet<_>>() {
+            if !task.wants.contains_key(name) {
+                let want = self.want(name, key, claim, zone);
+                task.wants.insert(name.clone(), want);
+            }
+        }
+        let asked = programmed(&view.judgement.sets);
+        let before = record.status.as_ref().map(|status| &status.programmed);
+        task.records.push(Asking {
+            key: record_key(record),
+            was_written: before == Some(&asked),
+            programmed: asked,
+            sets: view.judgement.sets,
+            record: record.clone(),
+        });
+    }
+
+    fn withdrawals(&self, task: &mut Task, claim: &DnsClaim, zone: &Zone) {
+        let Some(key) = Fqdn::parse(&claim.spec.key).ok() else {
+            return;
+        };
+        let key = if key.is_below(&zone.domain) && key.is_host() && key.depth_below(&zone.domain) == Some(zone.depth) {
+            ClaimedKey::Subtree(key)
+        } else {
+            ClaimedKey::Exact(key)
+        };
+        for Withdrawal { name, .. } in &claim.spec.withdrawals {
+            let Ok(name) = Fqdn::parse(name) else { continue };
+            if name.is_within(&zone.domain) && !task.wants.contains_key(&name) {
+                let want = self.want(&name, &key, claim, zone);
+                task.wants.insert(name, want);
+            }
+        }
+        task.claims.push(claim.clone());
+    }
+
+    /// What all records of the claim's holder ask for at one name, and what was withdrawn there.
+    pub(super) fn want(&self, name: &Fqdn, key: &ClaimedKey, claim: &DnsClaim, zone: &Zone) -> Want {
+        let namespace = &claim.spec.holder.namespace;
+        let below = self.below(namespace, key, zone);
+        let asked: Vec<RrSet> = below
+            .iter()
+            .filter_map(|seen| match &**seen {
+                Seen::Object(record) => {
+                    let judgement = self.view(record).judgement;
+                    judgement.verdict.is_ok().then_some(judgement.sets)
+                }
+                Seen::Malformed(_) => None,
+            })
+            .flatten()
+            .collect();
+        let sets = join(name, &asked);
+        let withdrawn = claim
+            .spec
+            .withdrawals
+            .iter()
+            .filter(|withdrawal| withdrawal.name == name.as_str());
+        let withdraw = withdrawn
+            .map(|withdrawal| RecordType::of(&withdrawal.type_))
+            .filter(|type_| !sets.contains_key(type_))
+            .collect();
+        let labels = self
+            .namespaces
+            .get(&cluster_key(namespace))
+            .map(|known| known.labels.clone());
+        Want {
+            name: name.clone(),
+            owner: Owner {
+                cluster: self.cluster.home.cluster.clone(),
+                namespace: namespace.clone(),
+                since: claim.spec.claimed_at.0,
+            },
+            sets,
+            withdraw,
+            adopted: claim::is_adopted(name, zone, &labels.unwrap_or_default()),
+        }
+    }
+}
+
+/// What each name comes to.
+pub fn plan_all(
+    wants: &BTreeMap<Fqdn, Want>,
+    current: &Sets,
+    zone: &Zone,
+    profile: &Profile,
+) -> BTreeMap<Fqdn, Planned> {
+    let plan = |(name, want): (&Fqdn, &Want)| (name.clone(), plan::plan(want, current, zone, profile));
+    wants.iter().map(plan).collect()
+}
+
+/// The names that must be known to plan these.
+pub fn names(wants: &BTreeMap<Fqdn, Want>, domain: &Fqdn) -> BTreeSet<Fqdn> {
+    wants
+        .values()
+        .filter_map(|want| want.names(domain).ok())
+        .flatten()
+        .collect()
+}
+
+/// Reads what is at these names, one by one or with the whole zone.
+///
+/// # Errors
+/// The provider's failure.
+pub async fn read(provider: &dyn Provider, names: &BTreeSet<Fqdn>) -> Result<Sets, Failure> {
+    if names.is_empty() {
+        return Ok(Sets::new());
+    }
+    let sets = if names.len() > provider.profile().reads_by_name {
+        provider.read_all().await?
+    } else {
+        provider.read(names).await?
+    };
+    Ok(plan::by_name(sets))
+}
+
+/// Writes the changes of names in calls of the provider's size: those of one name are never torn apart. Where the
+/// provider does not make them at once, every mark comes before any data and is read again, so that of two clusters
+/// that write at the same time one gives way.
+///
+/// # Errors
+/// The first failure: what was written is not known then.
+pub async fn write(provider: &dyn Provider, groups: Vec<Vec<Change>>) -> Result<(), Failure> {
+    let most = match provider.profile().atomicity {
+        Atomicity::Batch(most) => most,
+        Atomicity::Set | Atomicity::Record => usize::MAX,
+    };
+    let mut batch: Vec<Change> = Vec::new();
+    for group in groups {
+        if !batch.is_empty() && batch.len() + group.len() > most {
+            provider.write(&batch).await?;
+            batch.clear();
+        }
+        batch.extend(group);
+    }
+    if !batch.is_empty() {
+        provider.write(&batch).await?;
+    }
+    Ok(())
+}
+
+/// When older and negative answers about these changes have left every cache: by the TTL of what was there, or for what
+/// was not there by how long a zone's negative answers are kept.
+pub fn visible_after<'a>(
+    changes: impl IntoIterator<Item = &'a Change>,
+    negative_ttl: Option<u32>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let ttls = changes.into_iter().filter_map(|change| match &change.before {
+        Some(before) => Some(before.ttl),
+        None => negative_ttl,
+    });
+    let longest = ttls.max()?;
+    now.checked_add(k8s_openapi::jiff::SignedDuration::from_secs(longest.into()))
+        .ok()
+}
+
+/// A zone's refusal to be written, for its records.
+pub fn not_written(zone: &Zone, paused: bool) -> Fault<Reason> {
+    let why = if paused { "is paused" } else { "is in mode: Report" };
+    Fault::waiting(
+        Reason::ZoneNotWritten,
+        format!(
+            "the DnsZone {} {why}: what would be written is in its status.plan",
+            zone.name
+        ),
+        "ask the platform team to open it",
+    )
+}

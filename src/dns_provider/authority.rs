@@ -1,0 +1,199 @@
+//! Asks the authoritative servers of a zone themselves, each of them: only what they answer is published.
+//!
+//! Questions go to these servers alone and ask for no recursion: no public resolver learns of a name before it is there,
+//! and keeps a negative answer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{RData, RecordType as Code};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::time::timeout;
+use tremplin_core::dns::{Fqdn, RecordType, RrSet};
+
+use super::rfc2136::wire;
+
+/// How long one try may take.
+const WAIT: Duration = Duration::from_secs(2);
+/// How often a question is sent by UDP, which may lose it.
+const TRIES: usize = 2;
+
+/// An authoritative server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// As people call it.
+    pub name: String,
+    /// Where it answers.
+    pub address: SocketAddr,
+}
+
+/// What the start of a zone says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its serial.
+    pub serial: u32,
+    /// For how long negative answers are kept, in seconds (RFC 2308, 5).
+    pub negative_ttl: u32,
+}
+
+/// The servers at these addresses and host names.
+///
+/// # Errors
+/// The host name that does not resolve, and why.
+pub async fn servers(given: &[(String, u16)]) -> Result<Vec<Server>, String> {
+    let mut found = Vec::new();
+    for (host, port) in given {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            let name = if *port == 53 {
+                host.clone()
+            } else {
+                SocketAddr::new(ip, *port).to_string()
+            };
+            found.push(Server {
+                name,
+                address: SocketAddr::new(ip, *port),
+            });
+            continue;
+        }
+        let addresses = lookup_host((host.as_str(), *port))
+            .await
+            .map_err(|error| format!("{host} does not resolve: {error}"))?;
+        let name = if *port == 53 {
+            host.clone()
+        } else {
+            format!("{host}:{port}")
+        };
+        let address = addresses
+            .into_iter()
+            .next()
+            .ok_or_else(|| format!("{host} has no address"))?;
+        found.push(Server { name, address });
+    }
+    Ok(found)
+}
+
+/// The start of a zone, as a server has it.
+///
+/// # Errors
+/// Why it did not answer for the zone.
+pub async fn start(server: SocketAddr, zone: &Fqdn) -> Result<Start, String> {
+    let answer = ask(server, zone, Code::SOA).await?;
+    if !answer.metadata.authoritative {
+        return Err(format!(
+            "does not answer for {zone} ({})",
+            answer.metadata.response_code
+        ));
+    }
+    answer
+        .answers
+        .iter()
+        .find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(Start {
+                serial: soa.serial,
+                negative_ttl: soa.minimum.min(record.ttl),
+            }),
+            _ => None,
+        })
+        .ok_or_else(|| format!("has no SOA for {zone} ({})", answer.metadata.response_code))
+}
+
+/// Whether a server answers a set as asked for. `Ok(Some(why))`: it answers something else.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn compare(server: SocketAddr, wanted: &RrSet) -> Result<Option<String>, String> {
+    // What a provider makes of an ALIAS is its own: any address is an answer.
+    if wanted.type_ == RecordType::Alias {
+        let answers = [
+            ask(server, &wanted.name, Code::A).await?,
+            ask(server, &wanted.name, Code::AAAA).await?,
+        ];
+        let found = answers.iter().any(|answer| !answer.answers.is_empty());
+        return Ok((!found).then(|| "answers no address yet".to_owned()));
+    }
+    let code = wire::code(&wanted.type_).map_err(|failure| failure.to_string())?;
+    // `*` itself is a name like others to the servers (RFC 4592, 2.3): asked for so, it is answered as it is written.
+    let answer = ask(server, &wanted.name, code).await?;
+    let referral = wanted.type_ == RecordType::Ns;
+    match answer.metadata.response_code {
+        ResponseCode::NoError if answer.metadata.authoritative || referral => {}
+        ResponseCode::NXDomain => return Ok(Some("answers that there is no such name".to_owned())),
+        code => return Err(format!("answers {code}")),
+    }
+    let records = answer
+        .answers
+        .iter()
+        .chain(answer.authorities.iter().filter(|_| referral));
+    let found = wire::sets(records)
+        .into_iter()
+        .find(|set| set.name == wanted.name && set.type_ == wanted.type_);
+    Ok(match found {
+        Some(found) if found.values == wanted.values => None,
+        Some(found) => {
+            let values: Vec<String> = found.values.into_iter().take(3).collect();
+            Some(format!("answers {}", values.join(", ")))
+        }
+        None => Some(format!("answers that there is no {}", wanted.type_)),
+    })
+}
+
+async fn ask(server: SocketAddr, name: &Fqdn, code: Code) -> Result<Message, String> {
+    let mut question = Message::query();
+    question.metadata.recursion_desired = false;
+    let name = wire::name(name).map_err(|failure| failure.to_string())?;
+    question.add_query(Query::query(name, code));
+    let octets = question.to_vec().map_err(|error| format!("no question: {error}"))?;
+    let answer = by_udp(server, &octets, question.metadata.id).await?;
+    if answer.metadata.truncation {
+        return match timeout(WAIT, by_tcp(server, &octets)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer by TCP within {} s", WAIT.as_secs())),
+        };
+    }
+    Ok(answer)
+}
+
+async fn by_udp(server: SocketAddr, question: &[u8], id: u16) -> Result<Message, String> {
+    let local: SocketAddr = if server.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    };
+    let failed = |error: std::io::Error| format!("cannot be asked: {error}");
+    let socket = UdpSocket::bind(local).await.map_err(failed)?;
+    socket.connect(server).await.map_err(failed)?;
+    let mut buffer = vec![0; 65_535];
+    for _ in 0..TRIES {
+        socket.send(question).await.map_err(failed)?;
+        let received = timeout(WAIT, async {
+            loop {
+                let length = socket.recv(&mut buffer).await?;
+                let answer = Message::from_vec(buffer.get(..length).unwrap_or_default()).ok();
+                // Not to our question: somebody guesses.
+                if let Some(answer) = answer.filter(|answer| answer.metadata.id == id) {
+                    return Ok::<_, std::io::Error>(answer);
+                }
+            }
+        });
+        if let Ok(answer) = received.await {
+            return answer.map_err(failed);
+        }
+    }
+    Err(format!("no answer to {TRIES} questions, {} s each", WAIT.as_secs()))
+}
+
+async fn by_tcp(server: SocketAddr, question: &[u8]) -> Result<Message, String> {
+    let failed = |error: std::io::Error| format!("cannot be asked by TCP: {error}");
+    let mut stream = TcpStream::connect(server).await.map_err(failed)?;
+    let length = u16::try_from(question.len()).map_err(|_| "the question is too long".to_owned())?;
+    stream
+        .write_all(&[length.to_be_bytes().as_slice(), question].concat())
+        .await
+        .map_err(failed)?;
+    let length = stream.read_u16().await.map_err(failed)?;
+    let mut octets = vec![0; length.into()];
+    stream.read_exact(&mut octets).await.map_err(failed)?;
+    Message::from_vec(&octets).map_err(|error| format!("answers nonsense: {error}"))
+}

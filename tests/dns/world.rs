@@ -1,0 +1,233 @@
+//! A zone on a real server, opened to teams on the real API server.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_e2e::ControlPlane;
+use tremplin_e2e::dns::query::{self, RecordType};
+use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
+
+use crate::common::{HOME, PATIENCE, eventually, yaml};
+
+/// A real server of one zone.
+pub enum Server {
+    Bind(Bind),
+    PowerDns(PowerDns),
+}
+
+impl Server {
+    pub async fn bind(zone: &str, records: &str) -> Self {
+        let zones = vec![ZoneText::with(zone, records)];
+        Self::Bind(
+            Bind::start(BindOptions {
+                zones,
+                update_policy: None,
+            })
+            .await
+            .unwrap(),
+        )
+    }
+
+    pub async fn power_dns(zone: &str, records: &str) -> Self {
+        let zones = vec![ZoneText::with(zone, records)];
+        Self::PowerDns(PowerDns::start(PowerDnsOptions { zones }).await.unwrap())
+    }
+
+    /// Where it answers questions.
+    pub fn dns(&self) -> SocketAddr {
+        match self {
+            Self::Bind(bind) => bind.address(),
+            Self::PowerDns(server) => server.dns(),
+        }
+    }
+
+    fn provider(&self, secret: &str) -> Value {
+        match self {
+            Self::Bind(bind) => {
+                json!({"type": "RFC2136", "secretRef": {"name": secret}, "rfc2136": {"server": bind.address().to_string()}})
+            }
+            Self::PowerDns(server) => {
+                json!({"type": "PowerDNS", "secretRef": {"name": secret}, "powerDNS": {"url": server.url()}})
+            }
+        }
+    }
+
+    fn secret(&self) -> BTreeMap<&'static str, String> {
+        match self {
+            Self::Bind(bind) => BTreeMap::from([
+                ("tsig-key-name", KEY_NAME.to_owned()),
+                ("tsig-secret", bind.key_secret().to_owned()),
+            ]),
+            Self::PowerDns(server) => BTreeMap::from([("api-key", server.api_key().to_owned())]),
+        }
+    }
+
+    /// What is answered for a name, sorted.
+    pub async fn ask(&self, name: &str, kind: RecordType) -> Vec<String> {
+        query::ask(self.dns(), name, kind).await.unwrap().data(kind)
+    }
+}
+
+/// The cluster in the eyes of a platform team and of teams.
+#[derive(Clone)]
+pub struct World {
+    pub client: Client,
+}
+
+impl World {
+    pub fn cluster<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope>,
+    {
+        Api::all(self.client.clone())
+    }
+
+    pub fn of<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// A namespace that every zone of the tests admits.
+    pub async fn team(&self, control_plane: &ControlPlane, prefix: &str) -> String {
+        let name = control_plane.namespace(prefix).await.unwrap();
+        let patch = json!({"metadata": {"labels": {"dns": "yes"}, "annotations": {"tremplin.dev/contact": format!("{prefix}@example.org")}}});
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        namespaces
+            .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+        name
+    }
+
+    /// Opens a zone; `spec` is YAML beside domain, provider and authorities.
+    pub async fn open(&self, name: &str, domain: &str, server: &Server, spec: &str) {
+        let data = server.secret().into_iter();
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
+            data: Some(
+                data.map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes())))
+                    .collect(),
+            ),
+            ..Secret::default()
+        };
+        let params = PatchParams::apply("platform").force();
+        self.of::<Secret>(HOME)
+            .patch(name, &params, &Patch::Apply(&secret))
+            .await
+            .unwrap();
+        let mut object = json!({
+            "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": name},
+            "spec": {
+                "domain": domain, "mode": "Enforce", "provider": server.provider(name),
+                "authorities": [{"address": server.dns().ip().to_string(), "port": server.dns().port()}],
+                "admission": {"namespaces": {"matchLabels": {"dns": "yes"}}, "targets": {"denyPrivate": false}},
+            },
+        });
+        let given = if spec.is_empty() { json!({}) } else { yaml(spec) };
+        for (key, value) in given.as_object().unwrap() {
+            object["spec"][key] = value.clone();
+        }
+        self.cluster::<DnsZone>()
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+            .unwrap();
+    }
+
+    /// Commits a record as a team's GitOps would; `spec` is YAML.
+    pub async fn commit(&self, namespace: &str, name: &str, spec: &str) {
+        let object = json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsRecord", "metadata": {"name": name}, "spec": yaml(spec)});
+        let params = PatchParams::apply("gitops").force();
+        self.of::<DnsRecord>(namespace)
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+            .unwrap();
+    }
+
+    pub async fn delete(&self, namespace: &str, name: &str) {
+        let records = self.of::<DnsRecord>(namespace);
+        records.delete(name, &DeleteParams::default()).await.unwrap();
+        eventually("the record is gone", async || {
+            records.get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
+    }
+
+    /// The record, once its Ready has that reason for the newest generation.
+    pub async fn record(&self, namespace: &str, name: &str, reason: &str) -> DnsRecord {
+        told(&self.of::<DnsRecord>(namespace), name, reason, |record| {
+            record
+                .status
+                .as_ref()
+                .map(|status| status.conditions.as_slice())
+                .unwrap_or_default()
+        })
+        .await
+    }
+
+    /// The claim, once its Ready has that reason.
+    pub async fn claim(&self, name: &str, reason: &str) -> DnsClaim {
+        told(&self.cluster::<DnsClaim>(), name, reason, |claim| {
+            claim
+                .status
+                .as_ref()
+                .map(|status| status.conditions.as_slice())
+                .unwrap_or_default()
+        })
+        .await
+    }
+
+    /// The zone, once its Ready has that reason for the newest generation.
+    pub async fn zone(&self, name: &str, reason: &str) -> DnsZone {
+        told(&self.cluster::<DnsZone>(), name, reason, |zone| {
+            zone.status
+                .as_ref()
+                .map(|status| status.conditions.as_slice())
+                .unwrap_or_default()
+        })
+        .await
+    }
+}
+
+async fn told<K>(api: &Api<K>, name: &str, reason: &str, conditions: fn(&K) -> &[Condition]) -> K
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = api.get_opt(name).await.unwrap();
+        let ready = found
+            .as_ref()
+            .map(|found| conditions(found).to_vec())
+            .unwrap_or_default();
+        let ready = ready.into_iter().find(|condition| condition.type_ == "Ready");
+        if let (Some(object), Some(ready)) = (&found, &ready)
+            && ready.reason == reason
+            && ready.observed_generation == object.meta().generation
+        {
+            return object.clone();
+        }
+        assert!(Instant::now() < deadline, "{name} is never {reason}, but {ready:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+pub fn message(conditions: &[Condition], type_: &str) -> String {
+    let found = conditions.iter().find(|condition| condition.type_ == type_);
+    found.map(|condition| condition.message.clone()).unwrap_or_default()
+}
