@@ -12,6 +12,8 @@ mod faults;
 mod ovh;
 #[path = "dns_provider/server.rs"]
 mod server;
+#[path = "dns_provider/sets.rs"]
+mod sets;
 #[path = "dns_provider/updates.rs"]
 mod updates;
 
@@ -50,7 +52,7 @@ on_each!(
         a_wrong_credential_is_unauthorized,
         an_unknown_zone_is_no_zone,
     ],
-    [bind, ovh, powerdns]
+    [bind, gandi, ovh, powerdns, scaleway]
 );
 
 // What can be killed.
@@ -65,5 +67,5 @@ on_each!(
         what_was_done_without_an_answer_is_found_by_reading,
         too_often_holds_for_all_zones_of_the_account,
     ],
-    [ovh, powerdns]
+    [gandi, ovh, powerdns, scaleway]
 );

@@ -15,6 +15,6 @@ pub mod names;
 pub mod platform;
 pub mod policy;
 pub mod quantity;
-mod reason;
+pub mod reason;
 pub mod refusal;
 pub mod yaml;

@@ -4,6 +4,8 @@
 //! and ports of its own, keeps them over a restart, and ends with the test process. [`query`] asks them, as a
 //! resolver would ask an authority.
 
+use std::net::Ipv4Addr;
+
 mod bind;
 mod daemon;
 pub mod fake;
@@ -12,6 +14,7 @@ mod powerdns;
 pub mod query;
 
 pub use bind::{Bind, BindOptions, KEY_NAME};
+pub use daemon::free_address;
 pub use powerdns::{PowerDns, PowerDnsOptions};
 
 /// A zone as its master file tells it (RFC 1035, 5).
@@ -31,11 +34,16 @@ impl ZoneText {
 
     /// The same, and these records.
     pub fn with(name: &str, records: &str) -> Self {
+        Self::served_at(name, Ipv4Addr::LOCALHOST, records)
+    }
+
+    /// The same, its name server being found at this address.
+    pub fn served_at(name: &str, server: Ipv4Addr, records: &str) -> Self {
         let text = format!(
             "$TTL 300\n\
              @ IN SOA ns1.{name}. hostmaster.{name}. 1 3600 600 86400 30\n\
              @ IN NS ns1\n\
-             ns1 IN A 127.0.0.1\n\
+             ns1 IN A {server}\n\
              {records}\n"
         );
         Self {

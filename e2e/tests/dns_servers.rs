@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tremplin_e2e::dns::query::{RecordType, ResponseCode, ask, ask_by_tcp};
-use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
+use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText, free_address};
 use tremplin_e2e::packages::{self, Package};
 
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -158,6 +159,33 @@ async fn a_secondary_lags_until_it_is_told_and_keeps_its_zone_over_a_restart() {
     primary.kill();
     secondary.restart().await.unwrap();
     assert!(served().await, "it forgot");
+}
+
+#[tokio::test]
+async fn a_server_of_a_zone_is_found_by_the_records_of_that_zone() {
+    // Port 53 is root's, unless the machine says otherwise.
+    let (Ok(first), Ok(second)) = (free_address(), free_address()) else {
+        assert!(!rustix::process::geteuid().is_root(), "root has no port 53");
+        return;
+    };
+    assert_ne!(first, second);
+    let IpAddr::V4(ip) = first.ip() else { panic!() };
+    let another = format!("@ IN NS ns2\nns2 IN A {}", second.ip());
+    let options = PowerDnsOptions {
+        zones: vec![ZoneText::served_at(ZONE, ip, &another)],
+    };
+    let _first = PowerDns::start_at(first, &options).await.unwrap();
+    let _second = PowerDns::start_at(second, &options).await.unwrap();
+    let servers = ask(first, ZONE, RecordType::NS).await.unwrap();
+    let mut found = Vec::new();
+    for server in servers.data(RecordType::NS) {
+        let answer = ask(first, server.trim_end_matches('.'), RecordType::A).await.unwrap();
+        let ip: Ipv4Addr = answer.data(RecordType::A)[0].parse().unwrap();
+        let answer = ask((ip, 53).into(), ZONE, RecordType::SOA).await.unwrap();
+        assert!(answer.authoritative, "{server}");
+        found.push(IpAddr::V4(ip));
+    }
+    assert_eq!(found, [first.ip(), second.ip()]);
 }
 
 #[tokio::test]

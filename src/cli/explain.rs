@@ -2,8 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use serde::Serialize;
-use tremplin_core::app::Reason;
+use tremplin_core::reason::{Meaning, meanings};
 
 use super::options::{Form, Output};
 use super::{Exit, Io};
@@ -11,65 +10,57 @@ use super::{Exit, Io};
 /// Say when a reason is set and what to do; without a reason, list them all
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A reason, as `kubectl get startupapps` shows it under STATUS
+    /// A reason, as `kubectl get` shows it under STATUS
     reason: Option<String>,
 
     #[command(flatten)]
     output: Output,
 }
 
-/// A reason, for programs.
-#[derive(Serialize)]
-struct Explained {
-    reason: &'static str,
-    when: &'static str,
-    action: &'static str,
-}
-
-impl From<&Reason> for Explained {
-    fn from(reason: &Reason) -> Self {
-        Self {
-            reason: reason.as_str(),
-            when: reason.when(),
-            action: reason.action(),
-        }
-    }
-}
-
 pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-    let Output { form } = arguments.output;
-    let Some(asked) = &arguments.reason else {
-        if form != Form::Table {
-            let all: Vec<Explained> = Reason::ALL.iter().map(Explained::from).collect();
-            arguments.output.print(&all, io)?;
-            return Ok(Exit::Fine);
+    let mut found = meanings();
+    if let Some(asked) = &arguments.reason {
+        found.retain(|meaning| meaning.reason.eq_ignore_ascii_case(asked));
+        if found.is_empty() {
+            bail!("there is no reason {asked:?}: `tremplin explain` lists them all");
         }
-        let widest = Reason::ALL
-            .iter()
-            .map(|reason| reason.as_str().len())
-            .max()
-            .unwrap_or_default();
-        for reason in Reason::ALL {
-            writeln!(io.output, "{:widest$}  {}", reason.as_str(), reason.when())?;
-        }
-        return Ok(Exit::Fine);
-    };
-    let Some(reason) = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str().eq_ignore_ascii_case(asked))
-    else {
-        bail!("there is no reason {asked:?}: `tremplin explain` lists them all");
-    };
-    if form != Form::Table {
-        arguments.output.print(&Explained::from(reason), io)?;
-        return Ok(Exit::Fine);
     }
-    writeln!(
-        io.output,
-        "{}\n\n  When: {}\n  Do:   {}",
-        reason.as_str(),
-        reason.when(),
-        reason.action()
-    )?;
+    if arguments.output.form != Form::Table {
+        arguments.output.print(&found, io)?;
+    } else if arguments.reason.is_some() {
+        explain(&found, io)?;
+    } else {
+        list(&found, io)?;
+    }
     Ok(Exit::Fine)
+}
+
+/// One word, once for each meaning that it has.
+fn explain(found: &[Meaning], io: &mut Io<'_>) -> anyhow::Result<()> {
+    for (index, meaning) in found.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let kinds = meaning.kinds.join(", ");
+        writeln!(
+            io.output,
+            "{gap}{} ({kinds})\n\n  When: {}\n  Do:   {}",
+            meaning.reason, meaning.when, meaning.action
+        )?;
+    }
+    Ok(())
+}
+
+fn list(all: &[Meaning], io: &mut Io<'_>) -> anyhow::Result<()> {
+    let widest = all.iter().map(|meaning| meaning.reason.len()).max().unwrap_or_default();
+    for (index, group) in all.chunk_by(|one, other| one.kinds == other.kinds).enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let kinds = group
+            .first()
+            .map(|meaning| meaning.kinds.join(", "))
+            .unwrap_or_default();
+        writeln!(io.output, "{gap}{kinds}:")?;
+        for meaning in group {
+            writeln!(io.output, "  {:widest$}  {}", meaning.reason, meaning.when)?;
+        }
+    }
+    Ok(())
 }

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context as _, bail};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tremplin_core::api::{StartupApp, conform};
+use tremplin_core::api::{DnsClaim, GROUP, StartupApp, conform};
 use tremplin_core::app::Reason;
+use tremplin_core::dns::{self, offline};
 use tremplin_core::fault::Fault as Refusal;
 use tremplin_core::json;
 use tremplin_core::platform::{NamespaceContext, Platform};
@@ -109,9 +111,25 @@ impl Manifest {
             .fix(&refused.fix)
     }
 
-    /// Whether it is a `StartupApp`: other kinds of our group are faults of the input.
+    /// Whether it is a `StartupApp`.
     pub fn is_app(&self) -> bool {
         self.text("/kind") == kind::APP
+    }
+
+    /// Whether it is of our group, and no app.
+    pub fn is_name(&self) -> bool {
+        self.text("/apiVersion").starts_with(GROUP) && !self.is_app()
+    }
+
+    /// What can be told of a DnsRecord or a DnsZone without a cluster: what the API server would refuse, or what the
+    /// operator would.
+    pub fn judge_name(&self) -> Result<Option<Refusal<dns::Reason>>, Vec<Fault>> {
+        let refused = match self.text("/kind") {
+            kind::RECORD => offline::record(&decoded(self)?),
+            kind::ZONE => offline::zone(&decoded(self)?),
+            _ => decoded(self).map(|_: DnsClaim| Ok(()))?,
+        };
+        Ok(refused.err())
     }
 }
 
@@ -259,7 +277,7 @@ impl Input {
         let mut faults = Vec::new();
         let mut seen = BTreeMap::new();
         for manifest in self.manifests.iter().filter(|manifest| manifest.is_app()) {
-            match app(manifest) {
+            match decoded(manifest) {
                 Ok(app) => apps.push((manifest, app)),
                 Err(found) => faults.extend(found),
             }
@@ -318,10 +336,10 @@ fn items(list: &Manifest) -> Vec<Manifest> {
         .collect()
 }
 
-/// Reads an app as strictly as the API server under `fieldValidation: Strict`, and an explicit null as an error: the API
-/// server would drop it without a word.
-fn app(manifest: &Manifest) -> Result<StartupApp, Vec<Fault>> {
-    let breaches = conform::breaches("StartupApp", &manifest.value);
+/// Reads an object of ours as strictly as the API server under `fieldValidation: Strict`, and an explicit null as an
+/// error: the API server would drop it without a word.
+fn decoded<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, Vec<Fault>> {
+    let breaches = conform::breaches(manifest.text("/kind"), &manifest.value);
     if !breaches.is_empty() {
         return Err(breaches
             .into_iter()

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
+use tremplin_core::reason::meanings;
 use tremplin_core::yaml;
 
 use super::*;
@@ -150,21 +151,35 @@ fn the_crds_are_printed_whole() {
 #[test]
 fn every_reason_is_explained() {
     let all = tremplin(&["explain"], "").output;
-    for reason in tremplin_core::app::Reason::ALL {
-        let ran = tremplin(&["explain", &reason.as_str().to_lowercase()], "");
+    for meaning in meanings() {
+        let ran = tremplin(&["explain", &meaning.reason.to_lowercase()], "");
         assert_eq!(ran.exit, Exit::Fine);
         assert!(
-            ran.output.contains(reason.when()) && ran.output.contains(reason.action()),
+            ran.output.contains(meaning.when) && ran.output.contains(meaning.action),
             "{}",
             ran.output
         );
-        assert!(all.contains(reason.as_str()));
+        assert!(all.contains(meaning.reason) && all.contains(meaning.when));
     }
     assert_eq!(tremplin(&["explain", "Tired"], "").exit, Exit::Failed);
     let all: Value = serde_json::from_str(&tremplin(&["explain", "-o", "json"], "").output).unwrap();
-    assert_eq!(all.as_array().unwrap().len(), tremplin_core::app::Reason::ALL.len());
-    let one = tremplin(&["explain", "HostTaken", "-o", "yaml"], "").output;
-    assert_eq!(objects(&one)[0]["reason"], "HostTaken");
+    assert_eq!(all.as_array().unwrap().len(), meanings().len());
+}
+
+#[test]
+fn a_word_with_two_meanings_is_explained_for_both_kinds() {
+    let both = tremplin(&["explain", "InvalidSpec"], "").output;
+    assert!(
+        both.contains("InvalidSpec (StartupApp)") && both.contains("InvalidSpec (DnsRecord, DnsZone, DnsClaim)"),
+        "{both}"
+    );
+    let json: Value = serde_json::from_str(&tremplin(&["explain", "NameHeld", "-o", "json"], "").output).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    assert_eq!(json[0]["reason"], "NameHeld");
+    assert_eq!(
+        json[0]["kinds"],
+        serde_json::json!(["DnsRecord", "DnsZone", "DnsClaim"])
+    );
 }
 
 #[test]

@@ -27,6 +27,24 @@ pub(super) fn from_presentation(type_: &RecordType, text: &str) -> String {
     canonical(type_, text).unwrap_or_else(|_| text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// Canonical data where a name without a dot at its end is relative to the zone, and a text may be without quotes.
+pub(super) fn from_relative(type_: &RecordType, text: &str, domain: &Fqdn) -> String {
+    let text = text.trim();
+    match type_ {
+        RecordType::Txt if !text.starts_with('"') => text.to_owned(),
+        RecordType::Cname | RecordType::Alias | RecordType::Ns | RecordType::Mx | RecordType::Srv
+            if !text.ends_with('.') =>
+        {
+            let absolute = match text.strip_suffix('@') {
+                Some(before) => format!("{before}{domain}."),
+                None => format!("{text}.{domain}."),
+            };
+            from_presentation(type_, &absolute)
+        }
+        _ => from_presentation(type_, text),
+    }
+}
+
 /// Octets as signatures are written.
 pub(super) fn hexadecimal(octets: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();

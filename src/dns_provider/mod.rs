@@ -5,11 +5,14 @@
 
 mod account;
 pub mod authority;
+mod by_record;
 mod data;
+mod gandi;
 mod http;
 mod ovh;
 mod powerdns;
 mod rfc2136;
+mod scaleway;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,6 +138,14 @@ pub fn build(
         api::ProviderType::Ovh => {
             let settings = settings.ovh.clone().unwrap_or_default();
             Box::new(ovh::Ovh::new(&settings, parts)?)
+        }
+        api::ProviderType::Gandi => {
+            let settings = settings.gandi.clone().unwrap_or_default();
+            Box::new(gandi::Gandi::new(&settings, parts)?)
+        }
+        api::ProviderType::Scaleway => {
+            let settings = settings.scaleway.clone().unwrap_or_default();
+            Box::new(scaleway::Scaleway::new(&settings, parts)?)
         }
         api::ProviderType::PowerDns => {
             let settings = settings.power_dns.as_ref().ok_or_else(|| missing("powerDNS"))?;

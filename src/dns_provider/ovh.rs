@@ -8,7 +8,7 @@
 mod access;
 mod record;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -22,7 +22,8 @@ use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 
 use self::access::Access;
 use self::record::Record;
-use super::data::Sets;
+use super::by_record::{self, ByRecord, Entry};
+use super::data::{Sets, presentation};
 use super::http::{Answer, Call};
 use super::{Credential, Failure, Parts, Provider};
 
@@ -109,94 +110,46 @@ impl Ovh {
         Ok(records)
     }
 
+    fn sub_domain<'a>(&self, name: &'a Fqdn) -> Result<&'a str, Failure> {
+        name.relative_to(&self.domain)
+            .ok_or_else(|| Failure::Refused(format!("{name} is not in the zone {}", self.domain)))
+    }
+}
+
+impl ByRecord for Ovh {
+    async fn find(&self, name: &Fqdn, type_: &RecordType) -> Result<Vec<Entry>, Failure> {
+        let entry = |record: Record| Entry {
+            id: record.id,
+            value: record.value(&self.domain),
+            ttl: record.ttl(),
+            // The type of a record cannot be changed: an SPF stays one.
+            can_change: record.field_type == type_.as_str(),
+        };
+        Ok(self.records(name, Some(type_)).await?.into_iter().map(entry).collect())
+    }
+
     async fn create(&self, set: &RrSet, value: &str) -> Result<(), Failure> {
-        let sub_domain = self.sub_domain(&set.name)?;
         let body = json!({
             "fieldType": set.type_.as_str(),
-            "subDomain": sub_domain,
-            "target": record::target(&set.type_, value),
+            "subDomain": self.sub_domain(&set.name)?,
+            "target": presentation(&set.type_, value),
             "ttl": set.ttl,
         });
         let call = self.access.client.json(Method::POST, &self.path(&["record"]), &body);
         self.send(call).await.map(drop)
     }
 
-    async fn update(&self, record: &Record, target: &str, ttl: u32) -> Result<(), Failure> {
-        let body = json!({"subDomain": record.sub_domain, "target": target, "ttl": ttl});
-        let id = record.id.to_string();
-        let call = self
-            .access
-            .client
-            .json(Method::PUT, &self.path(&["record", &id]), &body);
+    async fn update(&self, id: u64, set: &RrSet, value: &str) -> Result<(), Failure> {
+        let target = presentation(&set.type_, value);
+        let body = json!({"subDomain": self.sub_domain(&set.name)?, "target": target, "ttl": set.ttl});
+        let path = ["record", &id.to_string()];
+        let call = self.access.client.json(Method::PUT, &self.path(&path), &body);
         self.send(call).await.map(drop)
     }
 
-    async fn delete(&self, record: &Record) -> Result<(), Failure> {
-        let id = record.id.to_string();
-        let url = self.access.client.url(&self.path(&["record", &id]), &[]);
+    async fn delete(&self, id: u64) -> Result<(), Failure> {
+        let url = self.access.client.url(&self.path(&["record", &id.to_string()]), &[]);
         self.send(Call::new(Method::DELETE, url, None)).await.map(drop)
-    }
-
-    fn sub_domain<'a>(&self, name: &'a Fqdn) -> Result<&'a str, Failure> {
-        name.relative_to(&self.domain)
-            .ok_or_else(|| Failure::Refused(format!("{name} is not in the zone {}", self.domain)))
-    }
-
-    async fn change(&self, change: &Change) -> Result<(), Failure> {
-        let Some(before) = &change.before else {
-            if let Some(set) = &change.after {
-                for value in &set.values {
-                    self.create(set, value).await?;
-                }
-            }
-            return Ok(());
-        };
-        let mut there: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-        for record in self.records(&before.name, Some(&before.type_)).await? {
-            there.entry(record.value(&self.domain)).or_default().push(record);
-        }
-        if !there.keys().eq(&before.values) {
-            return Err(Failure::Changed(format!(
-                "the records {} {} are no longer as they were read",
-                before.name, before.type_
-            )));
-        }
-        self.replace(there, change.after.as_ref()).await
-    }
-
-    /// Makes of the records of a set those of another: what stays is left alone, what goes becomes what comes.
-    async fn replace(&self, mut there: BTreeMap<String, Vec<Record>>, after: Option<&RrSet>) -> Result<(), Failure> {
-        let mut leaving = Vec::new();
-        if let Some(set) = after {
-            let mut missing = Vec::new();
-            for value in &set.values {
-                let Some(records) = there.remove(value) else {
-                    missing.push(value);
-                    continue;
-                };
-                for record in records.iter().filter(|record| record.ttl() != set.ttl) {
-                    self.update(record, &record.target, set.ttl).await?;
-                }
-            }
-            leaving = there.into_values().flatten().collect();
-            for value in missing {
-                // The type of a record cannot be changed: an SPF stays one.
-                let same = |record: &Record| record.field_type == set.type_.as_str();
-                let Some(place) = leaving.iter().position(same) else {
-                    self.create(set, value).await?;
-                    continue;
-                };
-                let record = leaving.swap_remove(place);
-                self.update(&record, &record::target(&set.type_, value), set.ttl)
-                    .await?;
-            }
-        } else {
-            leaving.extend(there.into_values().flatten());
-        }
-        for record in leaving {
-            self.delete(&record).await?;
-        }
-        Ok(())
     }
 }
 
@@ -237,12 +190,7 @@ impl Provider for Ovh {
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move {
-            for change in changes {
-                self.change(change).await?;
-            }
-            Ok(())
-        })
+        Box::pin(by_record::write(self, changes))
     }
 
     fn publish(&self) -> BoxFuture<'_, Result<(), Failure>> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::Failure;
 
 /// The Secret with the credential of a zone.
@@ -30,5 +32,17 @@ impl Secret<'_> {
             .map_err(|_| Failure::Settings(format!("the key `{key}` of the Secret is no text")))?
             .trim();
         Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    /// When the credential ends, for providers that do not tell it: `expires-at` (RFC 3339).
+    ///
+    /// # Errors
+    /// When it is no time.
+    pub(super) fn expires_at(self) -> Result<Option<Timestamp>, Failure> {
+        let wrong =
+            |_| Failure::Settings("the key `expires-at` of the Secret is written as 2027-01-31T00:00:00Z".into());
+        self.optional("expires-at")?
+            .map(|text| text.parse().map_err(wrong))
+            .transpose()
     }
 }

@@ -37,7 +37,7 @@ pub async fn every_fault_is_told_as_what_it_is(server: &Server) {
 
 pub async fn what_was_done_without_an_answer_is_found_by_reading(server: &Server) {
     let (provider, proxy) = (server.provider(), server.proxy());
-    let method = server.creating_method();
+    let method = server.creates_by();
     for (index, (fault, done)) in [
         (Fault::LoseAnswer, true),
         (Fault::Reset, false),

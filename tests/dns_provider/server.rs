@@ -1,6 +1,6 @@
 //! A provider to try: where it is, the credential it takes, and the zone as its resolvers see it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tremplin::dns_provider::{Failure, Provider, Shared, build};
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::rrset::{canonical, unquoted};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
-use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
+use tremplin_e2e::dns::fake::{FakeOptions, Gandi, Ovh, Scaleway};
 use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, Answer};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
@@ -35,10 +35,28 @@ pub const WRONG: &str = "d3Jvbmc=";
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
+/// What runs, which ends with this value.
 enum Program {
     Bind(Bind),
+    Gandi(Gandi),
     Ovh(Ovh),
     PowerDns(PowerDns),
+    Scaleway(Scaleway),
+}
+
+/// What is to be known of a provider.
+struct Facts {
+    /// Its type, and the fields of its settings and of its address there.
+    type_: &'static str,
+    settings: [&'static str; 2],
+    url: String,
+    /// Its Secret. The last key is the one that has to be right.
+    secret: Vec<(&'static str, String)>,
+    dns: SocketAddr,
+    /// The method of the request that makes a record.
+    creates_by: &'static str,
+    /// How many sets make the zone a large one: several messages or pages, and not minutes at the provider's pace.
+    many: usize,
 }
 
 pub fn fake() -> FakeOptions {
@@ -51,6 +69,7 @@ pub fn fake() -> FakeOptions {
 /// A provider with one zone, [`ZONE`], that has records of others.
 pub struct Server {
     program: Program,
+    facts: Facts,
     proxy: Option<FaultProxy>,
     shared: Shared,
 }
@@ -65,14 +84,34 @@ impl Server {
             zones: vec![ZoneText::with(ZONE, FOREIGN)],
             update_policy: Some(policy.to_owned()),
         };
-        Self::of(Program::Bind(Bind::start(options).await.unwrap()))
+        let bind = Bind::start(options).await.unwrap();
+        let facts = Facts {
+            type_: "RFC2136",
+            settings: ["rfc2136", "server"],
+            url: bind.address().to_string(),
+            secret: vec![
+                ("tsig-key-name", KEY_NAME.to_owned()),
+                ("tsig-secret", bind.key_secret().to_owned()),
+            ],
+            dns: bind.address(),
+            creates_by: "UPDATE",
+            many: 1_000,
+        };
+        Self::of(Program::Bind(bind), facts)
     }
 
-    pub async fn powerdns() -> Self {
-        let options = PowerDnsOptions {
-            zones: vec![ZoneText::with(ZONE, FOREIGN)],
+    pub async fn gandi() -> Self {
+        let fake = Gandi::start(fake()).await.unwrap();
+        let facts = Facts {
+            type_: "Gandi",
+            settings: ["gandi", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![("token", fake.token())],
+            dns: fake.dns(),
+            creates_by: "POST",
+            many: 250,
         };
-        Self::of(Program::PowerDns(PowerDns::start(options).await.unwrap()))
+        Self::of(Program::Gandi(fake), facts)
     }
 
     pub async fn ovh() -> Self {
@@ -80,7 +119,61 @@ impl Server {
     }
 
     pub async fn ovh_with(options: FakeOptions) -> Self {
-        Self::of(Program::Ovh(Ovh::start(options).await.unwrap()))
+        let fake = Ovh::start(options).await.unwrap();
+        let facts = Facts {
+            type_: "OVH",
+            settings: ["ovh", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![
+                ("application-key", fake.application_key()),
+                ("application-secret", fake.application_secret()),
+                ("consumer-key", fake.consumer_key()),
+            ],
+            dns: fake.dns(),
+            creates_by: "POST",
+            many: 60,
+        };
+        Self::of(Program::Ovh(fake), facts)
+    }
+
+    pub async fn powerdns() -> Self {
+        let options = PowerDnsOptions {
+            zones: vec![ZoneText::with(ZONE, FOREIGN)],
+        };
+        let server = PowerDns::start(options).await.unwrap();
+        let facts = Facts {
+            type_: "PowerDNS",
+            settings: ["powerDNS", "url"],
+            url: server.url(),
+            secret: vec![("api-key", server.api_key().to_owned())],
+            dns: server.dns(),
+            creates_by: "PATCH",
+            many: 1_000,
+        };
+        Self::of(Program::PowerDns(server), facts)
+    }
+
+    pub async fn scaleway() -> Self {
+        let fake = Scaleway::start(fake()).await.unwrap();
+        let facts = Facts {
+            type_: "Scaleway",
+            settings: ["scaleway", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![("secret-key", fake.token())],
+            dns: fake.dns(),
+            creates_by: "PATCH",
+            many: 250,
+        };
+        Self::of(Program::Scaleway(fake), facts)
+    }
+
+    fn of(program: Program, facts: Facts) -> Self {
+        Self {
+            program,
+            facts,
+            proxy: None,
+            shared: Shared::default(),
+        }
     }
 
     pub fn as_ovh(&self) -> &Ovh {
@@ -90,11 +183,17 @@ impl Server {
         }
     }
 
-    fn of(program: Program) -> Self {
-        Self {
-            program,
-            proxy: None,
-            shared: Shared::default(),
+    pub fn as_gandi(&self) -> &Gandi {
+        match &self.program {
+            Program::Gandi(fake) => fake,
+            _ => panic!("not Gandi"),
+        }
+    }
+
+    pub fn as_scaleway(&self) -> &Scaleway {
+        match &self.program {
+            Program::Scaleway(fake) => fake,
+            _ => panic!("not Scaleway"),
         }
     }
 
@@ -105,7 +204,7 @@ impl Server {
 
     /// The same, behind a proxy that can do harm.
     pub async fn behind_proxy(mut self) -> Self {
-        self.proxy = Some(FaultProxy::start(&self.direct_url()).await.unwrap());
+        self.proxy = Some(FaultProxy::start(&self.facts.url).await.unwrap());
         self
     }
 
@@ -113,57 +212,34 @@ impl Server {
         self.proxy.as_ref().unwrap()
     }
 
-    fn direct_url(&self) -> String {
-        match &self.program {
-            Program::Bind(bind) => bind.address().to_string(),
-            Program::Ovh(fake) => fake.url().to_owned(),
-            Program::PowerDns(server) => server.url(),
-        }
-    }
-
     /// The method of the request that makes a record.
-    pub fn creating_method(&self) -> &'static str {
-        match &self.program {
-            Program::Bind(_) => "",
-            Program::Ovh(_) => "POST",
-            Program::PowerDns(_) => "PATCH",
-        }
+    pub fn creates_by(&self) -> &'static str {
+        self.facts.creates_by
     }
 
-    fn settings(&self) -> api::Provider {
-        let url = self
-            .proxy
-            .as_ref()
-            .map_or_else(|| self.direct_url(), |proxy| proxy.url().to_owned());
-        let (type_, field, url_field) = match &self.program {
-            Program::Bind(_) => ("RFC2136", "rfc2136", "server"),
-            Program::Ovh(_) => ("OVH", "ovh", "url"),
-            Program::PowerDns(_) => ("PowerDNS", "powerDNS", "url"),
-        };
-        serde_json::from_value(json!({"type": type_, "secretRef": {"name": "zone"}, field: {url_field: url}})).unwrap()
+    /// How many sets make its zone a large one.
+    pub fn many(&self) -> usize {
+        self.facts.many
     }
 
-    /// The credential, and one that is not good.
-    fn secrets(&self) -> [BTreeMap<String, Vec<u8>>; 2] {
-        let pair = |(key, value): (&str, &str)| (key.to_owned(), format!("{value}\n").into_bytes());
-        let secret = |pairs: &[(&str, &str)]| pairs.iter().copied().map(pair).collect();
-        match &self.program {
-            Program::Bind(bind) => [
-                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", bind.key_secret())]),
-                secret(&[("tsig-key-name", KEY_NAME), ("tsig-secret", WRONG)]),
-            ],
-            Program::Ovh(fake) => {
-                let keys = |consumer: &str| {
-                    secret(&[
-                        ("application-key", &fake.application_key()),
-                        ("application-secret", &fake.application_secret()),
-                        ("consumer-key", consumer),
-                    ])
-                };
-                [keys(&fake.consumer_key()), keys(WRONG)]
-            }
-            Program::PowerDns(server) => [secret(&[("api-key", server.api_key())]), secret(&[("api-key", WRONG)])],
-        }
+    fn build(&self, zone: &str, change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Box<dyn Provider> {
+        let Facts {
+            type_,
+            settings: [field, url_field],
+            url,
+            ..
+        } = &self.facts;
+        let url = self.proxy.as_ref().map_or(url.as_str(), FaultProxy::url);
+        let settings = json!({"type": type_, "secretRef": {"name": "zone"}, *field: {*url_field: url}});
+        let settings: api::Provider = serde_json::from_value(settings).unwrap();
+        let mut secret = self.facts.secret.clone();
+        change(&mut secret);
+        // As editors and `echo` leave it.
+        let secret = secret
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), format!("{value}\n").into_bytes()))
+            .collect();
+        build(&settings, &name(zone), &secret, None, &self.shared).unwrap()
     }
 
     /// The zone, by its provider.
@@ -171,9 +247,17 @@ impl Server {
         self.of_zone(ZONE)
     }
 
+    pub fn of_zone(&self, zone: &str) -> Box<dyn Provider> {
+        self.build(zone, |_| ())
+    }
+
+    /// With a credential whose end is in the Secret.
+    pub fn until(&self, expires_at: &str) -> Box<dyn Provider> {
+        self.build(ZONE, |secret| secret.insert(0, ("expires-at", expires_at.to_owned())))
+    }
+
     pub fn with_wrong_credential(&self) -> Box<dyn Provider> {
-        let [_, wrong] = self.secrets();
-        build(&self.settings(), &name(ZONE), &wrong, None, &self.shared).unwrap()
+        self.build(ZONE, |secret| WRONG.clone_into(&mut secret.last_mut().unwrap().1))
     }
 
     pub fn of_another_zone(&self) -> Box<dyn Provider> {
@@ -185,24 +269,13 @@ impl Server {
         self.of_zone("other.example")
     }
 
-    pub fn of_zone(&self, zone: &str) -> Box<dyn Provider> {
-        let [good, _] = self.secrets();
-        build(&self.settings(), &name(zone), &good, None, &self.shared).unwrap()
-    }
-
     /// How many requests it had, where it counts them.
     pub fn calls(&self) -> Option<usize> {
         match &self.program {
             Program::Bind(_) | Program::PowerDns(_) => None,
+            Program::Gandi(fake) => Some(fake.count()),
             Program::Ovh(fake) => Some(fake.count()),
-        }
-    }
-
-    /// How many sets make the zone a large one: several messages or pages, and not minutes at the provider's pace.
-    pub fn many(&self) -> usize {
-        match &self.program {
-            Program::Bind(_) | Program::PowerDns(_) => 1_000,
-            Program::Ovh(_) => 60,
+            Program::Scaleway(fake) => Some(fake.count()),
         }
     }
 
@@ -210,7 +283,7 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => bind.kill(),
             Program::PowerDns(server) => server.kill(),
-            Program::Ovh(_) => panic!("it is part of this program"),
+            _ => panic!("it is part of this program"),
         }
     }
 
@@ -218,22 +291,14 @@ impl Server {
         match &self.program {
             Program::Bind(bind) => bind.restart().await.unwrap(),
             Program::PowerDns(server) => server.restart().await.unwrap(),
-            Program::Ovh(_) => panic!("it is part of this program"),
-        }
-    }
-
-    pub fn dns(&self) -> SocketAddr {
-        match &self.program {
-            Program::Bind(bind) => bind.address(),
-            Program::PowerDns(server) => server.dns(),
-            Program::Ovh(fake) => fake.dns(),
+            _ => panic!("it is part of this program"),
         }
     }
 
     /// What a resolver is told.
     pub async fn ask(&self, name: &Fqdn, type_: &RecordType) -> Answer {
         let type_ = type_.as_str().parse().unwrap();
-        query::ask(self.dns(), name.as_str(), type_).await.unwrap()
+        query::ask(self.facts.dns, name.as_str(), type_).await.unwrap()
     }
 
     /// The set that is served; none is a set without values.

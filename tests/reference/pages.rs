@@ -6,9 +6,9 @@ use clap::{Arg, Command};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use tremplin_core::api::crd;
-use tremplin_core::app::Reason;
 use tremplin_core::platform::file::PlatformFile;
 use tremplin_core::platform::{BUNDLED, Rule};
+use tremplin_core::reason::meanings;
 
 const HEADER: &str = "<!-- Generated from the code by `make generate`: do not edit. -->\n";
 
@@ -90,18 +90,18 @@ fn platform_file() -> String {
 }
 
 fn reasons() -> String {
-    let mut text =
-        String::from("# Reasons\n\nThe reasons of a StartupApp's conditions, as `tremplin explain` tells them.\n\n");
-    text.push_str("| reason | when | what to do |\n|---|---|---|\n");
-    for reason in Reason::ALL {
-        writeln!(
-            text,
-            "| `{}` | {} | {} |",
-            reason.as_str(),
-            cell(reason.when()),
-            cell(reason.action())
-        )
-        .unwrap();
+    let mut text = String::from("# Reasons\n\nThe reasons of conditions, as `tremplin explain` tells them.\n");
+    let all = meanings();
+    for group in all.chunk_by(|one, other| one.kinds == other.kinds) {
+        let kinds = group
+            .first()
+            .map(|meaning| meaning.kinds.join(", "))
+            .unwrap_or_default();
+        writeln!(text, "\n## {kinds}\n\n| reason | when | what to do |\n|---|---|---|").unwrap();
+        for meaning in group {
+            let (when, action) = (cell(meaning.when), cell(meaning.action));
+            writeln!(text, "| `{}` | {when} | {action} |", meaning.reason).unwrap();
+        }
     }
     text
 }

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use super::cidr::{Cidr, is_private};
 use super::claim::Key;
 use super::name::Fqdn;
+use super::ownership;
 use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
 use super::selector::matches;
@@ -76,6 +77,10 @@ fn refused(
 fn protected(name: &Fqdn, sets: &[RrSet], zone: &Zone) -> Result<(), Fault<Reason>> {
     let names = sets.iter().map(|set| &set.name).chain([name]);
     for name in names {
+        if ownership::is_kept(name) {
+            let message = format!("{} is kept for the marks of Tremplin", ownership::LABEL);
+            return Err(Fault::stalled(Reason::NameReserved, message, "choose another name").at("spec.name"));
+        }
         if zone.safety.protected.contains(name) {
             let message = format!("{name} is never written");
             let fix = "choose another name, or ask the platform team";

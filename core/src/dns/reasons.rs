@@ -126,8 +126,10 @@ reasons! {
         => "Nothing: it is asked again.";
     Resolves: "Every target resolves."
         => "Nothing.";
-    MailComplete: "MX, SPF, DKIM and DMARC are there and pass the checks."
-        => "Nothing.";
+    MailComplete: "SPF, DKIM, DMARC and the mail exchangers that are named pass the checks."
+        => "Nothing, or follow the advice in the message.";
+    MailUnknown: "Whether mail would work could not be found out: something that it needs did not answer."
+        => "Nothing: it is asked again.";
     MailIncomplete: "Something that mail needs is missing or fails a check; the message names it."
         => "Add or correct it.";
     ChildServersAnswer: "The name servers of the delegation answer for the name."

@@ -11,6 +11,8 @@
 //! Owner names: `_` is for names that are no host's, so that it is refused with A, AAAA, ALIAS, MX and CAA (RFC 1123 2.1,
 //! RFC 8552); SRV needs it (RFC 2782). `*` is refused with NS and DS (RFC 4592 4.2), and with mail.
 
+mod data;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -18,10 +20,11 @@ use super::mail;
 use super::name::Fqdn;
 use super::profile::{Alias, Profile};
 use super::reasons::Reason;
-use super::rrset::{RecordType, RrSet, canonical};
+use super::rrset::{RecordType, RrSet};
 use super::zone::{Zone, type_of};
 use crate::api::dns::{Delegation, DnsRecordSpec};
 use crate::fault::Fault;
+use data::{Target, digest_length, target, value};
 
 /// The record sets that a spec asks for, in canonical form, by name and type. `app_targets`: addresses and hosts of the
 /// app's Ingress, for `appRef`.
@@ -35,14 +38,51 @@ pub fn wanted(
     profile: &Profile,
     app_targets: Option<&[String]>,
 ) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let ttl = ttl(spec.ttl_seconds, zone, profile);
+    asked(
+        spec,
+        name,
+        Some(&zone.domain),
+        ttl,
+        profile.alias,
+        profile.name,
+        app_targets,
+    )
+}
+
+/// What a spec asks for, as far as it can be told without its zone and provider: `check` and `import` look with it.
+///
+/// # Errors
+/// As [`wanted`].
+pub fn without_zone(spec: &DnsRecordSpec, name: &Fqdn, domain: Option<&Fqdn>) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let ttl = spec
+        .ttl_seconds
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .unwrap_or_default();
+    asked(spec, name, domain, ttl, Alias::Anywhere, "the provider", None)
+}
+
+fn asked(
+    spec: &DnsRecordSpec,
+    name: &Fqdn,
+    domain: Option<&Fqdn>,
+    ttl: u32,
+    alias: Alias,
+    provider: &str,
+    app_targets: Option<&[String]>,
+) -> Result<Vec<RrSet>, Fault<Reason>> {
+    let source = source(spec)?;
+    let type_ = spec.type_.and_then(type_of);
+    type_fits(&source, type_.as_ref())?;
     let request = Request {
         name,
-        ttl: ttl(spec.ttl_seconds, zone, profile),
-        type_: spec.type_.and_then(type_of),
-        apex: *name == zone.domain,
-        profile,
+        ttl,
+        type_,
+        apex: domain == Some(name),
+        alias,
+        provider,
     };
-    let mut sets = match source(spec)? {
+    let mut sets = match source {
         Source::Targets => request.targets(&spec.targets, |index| format!("spec.targets[{index}]"))?,
         Source::App => {
             let targets = app_targets.unwrap_or_default();
@@ -96,14 +136,26 @@ fn source(spec: &DnsRecordSpec) -> Result<Source<'_>, Fault<Reason>> {
     }
 }
 
-fn invalid(field: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Fault<Reason> {
-    Fault::stalled(Reason::InvalidSpec, message, fix).at(field)
+/// Whether the type can be said beside the data at all.
+fn type_fits(source: &Source<'_>, type_: Option<&RecordType>) -> Result<(), Fault<Reason>> {
+    let of_targets = [RecordType::A, RecordType::Aaaa, RecordType::Cname, RecordType::Alias];
+    match (source, type_) {
+        (Source::Mail(_) | Source::Delegation(_), Some(_)) => Err(invalid(
+            "spec.type",
+            "mail and delegation choose their types themselves",
+            "remove spec.type",
+        )),
+        (Source::Targets | Source::App, Some(type_)) if !of_targets.contains(type_) => Err(invalid(
+            "spec.type",
+            format!("addresses and hosts make records of type A, AAAA, CNAME or ALIAS, not {type_}"),
+            "write data of other types in spec.values",
+        )),
+        _ => Ok(()),
+    }
 }
 
-/// Where a target leads.
-enum Target {
-    Address(IpAddr),
-    Host(Fqdn),
+fn invalid(field: impl Into<String>, message: impl Into<String>, fix: impl Into<String>) -> Fault<Reason> {
+    Fault::stalled(Reason::InvalidSpec, message, fix).at(field)
 }
 
 struct Request<'a> {
@@ -111,7 +163,8 @@ struct Request<'a> {
     ttl: u32,
     type_: Option<RecordType>,
     apex: bool,
-    profile: &'a Profile,
+    alias: Alias,
+    provider: &'a str,
 }
 
 impl Request<'_> {
@@ -174,7 +227,7 @@ impl Request<'_> {
         if !asked && !self.apex {
             return Ok(RecordType::Cname);
         }
-        let can = match self.profile.alias {
+        let can = match self.alias {
             Alias::Anywhere => true,
             Alias::Apex => self.apex,
             Alias::Never => false,
@@ -182,8 +235,8 @@ impl Request<'_> {
         if can {
             return Ok(RecordType::Alias);
         }
-        let provider = self.profile.name;
-        let message = match (self.apex, self.profile.alias) {
+        let provider = self.provider;
+        let message = match (self.apex, self.alias) {
             (true, _) => format!("the apex of a zone cannot be a CNAME, and {provider} has no ALIAS"),
             (false, Alias::Apex) => format!("{provider} has ALIAS at the apex of a zone alone"),
             (false, _) => format!("{provider} has no ALIAS"),
@@ -217,6 +270,10 @@ impl Request<'_> {
         if *type_ == RecordType::Mx && all.len() > 1 && all.iter().any(|value| value.ends_with(" .")) {
             let message = "a null MX says that there is no mail, and stands alone (RFC 7505)";
             return Err(invalid("spec.values", message, "remove it, or the others"));
+        }
+        if *type_ == RecordType::Txt && all.iter().filter(|text| mail::spf::is_spf(text)).count() > 1 {
+            let message = "a name has one SPF record: receivers take none of several (RFC 7208)";
+            return Err(invalid("spec.values", message, "make one of them"));
         }
         match type_ {
             RecordType::Cname if self.apex => Err(invalid(
@@ -311,61 +368,6 @@ impl Request<'_> {
 }
 
 const TARGET: &str = "write an address, such as 192.0.2.1, or a host, such as app.example.org";
-
-fn target(text: &str) -> Result<Target, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(Target::Address(address));
-    }
-    match Fqdn::parse(text) {
-        Ok(host) if host.is_wildcard() => Err("a wildcard is no host".to_owned()),
-        Ok(host) => Ok(Target::Host(host)),
-        Err(error) => Err(format!("{:?} {error}", shortened(text))),
-    }
-}
-
-/// Data of a type in canonical form, with the rules that a team's data keep beyond its syntax.
-fn value(type_: &RecordType, text: &str) -> Result<String, (String, &'static str)> {
-    if *type_ == RecordType::Txt && text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
-        return Err((
-            "the quotes would be part of the text".to_owned(),
-            "write the text as it is meant, without quotes and escapes",
-        ));
-    }
-    let value = canonical(type_, text).map_err(|error| (error.to_string(), "correct it"))?;
-    let host = match type_ {
-        RecordType::Alias | RecordType::Mx | RecordType::Ns | RecordType::Srv => value.rsplit(' ').next(),
-        _ => None,
-    };
-    if let Some(host) = host.filter(|host| host.contains('_')) {
-        return Err((format!("{host} has a _, and is no host"), "write a host's name"));
-    }
-    Ok(value)
-}
-
-/// The digest of a DS record is as long as its type says (RFC 4034, RFC 4509, RFC 6605); other types are not for us to
-/// judge.
-fn digest_length(signer: &str) -> Result<(), (String, &'static str)> {
-    let mut parts = signer.split(' ').skip(2);
-    let (kind, digest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let characters = match kind {
-        "1" => 40,
-        "2" => 64,
-        "4" => 96,
-        _ => return Ok(()),
-    };
-    if digest.len() == characters {
-        return Ok(());
-    }
-    let message = format!(
-        "a digest of type {kind} has {characters} hexadecimal digits, not {}",
-        digest.len()
-    );
-    Err((message, "copy the whole DS record from the child zone"))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(120).collect()
-}
 
 #[cfg(test)]
 mod tests;

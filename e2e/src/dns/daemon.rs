@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -101,6 +101,27 @@ pub(super) fn free_port() -> Result<u16> {
         }
     }
     bail!("no free port on the loopback between {} and {}", PORTS.start, PORTS.end)
+}
+
+/// An address of the loopback whose port 53 is free now, for servers that are looked for there, and that no other call
+/// of this process gets.
+///
+/// # Errors
+/// If there is none: the port takes root, or `net.ipv4.ip_unprivileged_port_start`.
+pub fn free_address() -> Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes that run at the same time have other addresses.
+    let [.., third, fourth] = std::process::id().to_be_bytes();
+    let mut refusal = None;
+    for _ in 0..=u8::MAX {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let ip = Ipv4Addr::new(127, third.wrapping_add(53), fourth, offset[1]);
+        match TcpListener::bind((ip, 53)).and_then(|_| UdpSocket::bind((ip, 53))) {
+            Ok(_) => return Ok((ip, 53).into()),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    bail!("no address of the loopback has its port 53 free: {refusal:?}")
 }
 
 /// Octets that nobody can guess.

@@ -24,16 +24,19 @@ use super::ZoneText;
 use super::daemon::free_port;
 use super::query::Record;
 
+mod always_data;
 mod exchange;
 mod gandi;
 mod limit;
 mod name_server;
 mod ovh;
+mod point_dns;
 mod route53;
 mod scaleway;
 mod txt;
 mod zone;
 
+pub use always_data::AlwaysData;
 pub use exchange::{Call, Incoming, Outcome, Reply};
 pub use gandi::Gandi;
 use limit::Bucket;
@@ -41,6 +44,7 @@ pub use limit::{Calls, Limit};
 use name_server::NameServer;
 pub use name_server::Published;
 pub use ovh::Ovh;
+pub use point_dns::PointDns;
 pub use route53::Route53;
 pub use scaleway::Scaleway;
 pub use zone::Row;

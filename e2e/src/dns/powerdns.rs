@@ -51,27 +51,37 @@ impl PowerDns {
     /// If the packages cannot be installed, or the server refuses a zone or does not answer within 30 seconds, with
     /// the end of its log.
     pub async fn start(options: PowerDnsOptions) -> Result<Self> {
-        packages::ensure(&PACKAGES).await?;
         for attempt in 1.. {
-            let server = Self {
-                daemon: Daemon::new()?,
-                dns: (Ipv4Addr::LOCALHOST, free_port()?).into(),
-                api: (Ipv4Addr::LOCALHOST, free_port()?).into(),
-                api_key: hex(&random::<16>()?),
-                zones: options.zones.iter().map(|zone| zone.name.clone()).collect(),
-            };
-            server.write("pdns.conf", &server.config())?;
-            server.make_database().await?;
-            for zone in &options.zones {
-                server.add_zone(zone).await?;
-            }
-            match server.restart().await {
-                Ok(()) => return Ok(server),
+            let dns = (Ipv4Addr::LOCALHOST, free_port()?).into();
+            match Self::start_at(dns, &options).await {
+                Ok(server) => return Ok(server),
                 Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => {}
-                Err(error) => return Err(error.context("PowerDNS did not start")),
+                Err(error) => return Err(error),
             }
         }
         bail!("PowerDNS did not start")
+    }
+
+    /// The same, answering questions at this address of the loopback ([`super::free_address`]).
+    ///
+    /// # Errors
+    /// As [`PowerDns::start`], and if another program has the address.
+    pub async fn start_at(dns: SocketAddr, options: &PowerDnsOptions) -> Result<Self> {
+        packages::ensure(&PACKAGES).await?;
+        let server = Self {
+            daemon: Daemon::new()?,
+            dns,
+            api: (Ipv4Addr::LOCALHOST, free_port()?).into(),
+            api_key: hex(&random::<16>()?),
+            zones: options.zones.iter().map(|zone| zone.name.clone()).collect(),
+        };
+        server.write("pdns.conf", &server.config())?;
+        server.make_database().await?;
+        for zone in &options.zones {
+            server.add_zone(zone).await?;
+        }
+        server.restart().await.context("PowerDNS did not start")?;
+        Ok(server)
     }
 
     /// Starts it again, killing it if it runs: same ports, same key, every change that it accepted. It serves its
@@ -126,19 +136,15 @@ impl PowerDns {
     }
 
     fn config(&self) -> String {
-        let (folder, dns, api, key) = (
-            self.daemon.folder().display(),
-            self.dns.port(),
-            self.api.port(),
-            &self.api_key,
-        );
+        let (folder, key) = (self.daemon.folder().display(), &self.api_key);
+        let (ip, dns, api) = (self.dns.ip(), self.dns.port(), self.api.port());
         // Safe against the end of the program; only the end of the machine could lose a write.
         format!(
             "launch=gsqlite3\n\
              gsqlite3-database={folder}/zones.sqlite3\n\
              gsqlite3-pragma-synchronous=0\n\
              socket-dir={folder}\n\
-             local-address=127.0.0.1\n\
+             local-address={ip}\n\
              local-port={dns}\n\
              webserver=yes\n\
              webserver-address=127.0.0.1\n\

@@ -137,6 +137,19 @@ async fn what_gandi_cannot_hold_is_refused() {
 }
 
 #[tokio::test]
+async fn a_bare_text_comes_back_quoted() {
+    let gandi = start().await;
+    assert_eq!(
+        domain(&gandi, "PUT", "/records/app/TXT", set(&["say \"v=1\""]))
+            .await
+            .status,
+        201
+    );
+    let read = domain(&gandi, "GET", "/records/app/TXT", Value::Null).await.json();
+    assert_eq!(read["rrset_values"], json!([r#""say \"v=1\"""#]));
+}
+
+#[tokio::test]
 async fn an_alias_at_the_apex_is_served_as_addresses() {
     let gandi = start().await;
     assert_eq!(

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod always_data;
 mod base;
 mod faults;
 mod gandi;
 mod ovh;
+mod point_dns;
 mod route53;
 mod scaleway;
 

@@ -59,7 +59,7 @@ async fn nothing_is_served_before_a_refresh_and_its_end() {
 #[tokio::test]
 async fn a_second_refresh_is_refused_while_one_runs_and_what_came_late_is_not_served() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = Duration::from_millis(500);
+    options.delay = Duration::from_secs(1);
     let ovh = Ovh::start(options).await.unwrap();
     create(&ovh, "A", "early", "192.0.2.7").await;
     let first = zone(&ovh, "POST", "/refresh", Value::Null).await;

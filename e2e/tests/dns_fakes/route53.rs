@@ -86,7 +86,7 @@ async fn done(route53: &Route53, changes: &[String]) {
 #[tokio::test]
 async fn what_was_accepted_is_pending_and_served_once_it_is_in_sync() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = Duration::from_millis(400);
+    options.delay = Duration::from_secs(1);
     let route53 = Route53::start(options).await.unwrap();
     let create = change("CREATE", "app.beta.example.", "A", 60, "192.0.2.7");
     let told = batch(&route53, route53.zone_id(), &[create]).await;

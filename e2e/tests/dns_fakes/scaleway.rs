@@ -51,7 +51,7 @@ async fn is_served(scaleway: &Scaleway, name: &str, kind: RecordType, data: &str
 #[tokio::test]
 async fn a_set_takes_the_place_of_the_old_one_and_is_served_in_a_moment() {
     let mut options = FakeOptions::new(ZONE);
-    options.delay = std::time::Duration::from_millis(300);
+    options.delay = std::time::Duration::from_secs(1);
     let scaleway = Scaleway::start(options).await.unwrap();
     let before = scaleway.versions();
     for data in ["192.0.2.7", "192.0.2.8"] {
@@ -143,14 +143,39 @@ async fn an_absolute_name_without_its_dot_ends_up_below_the_zone_twice() {
 }
 
 #[tokio::test]
-async fn the_priority_of_an_mx_is_no_part_of_its_data() {
+async fn the_priority_of_an_mx_is_sent_apart_or_in_the_data_and_comes_back_in_both() {
     let scaleway = start().await;
-    let wrong = patch(&scaleway, json!([set("", "MX", "10 mail.example.")])).await;
-    assert_eq!(wrong.status, 400, "{}", wrong.text);
-    let mut right = set("", "MX", "mail.example.");
-    right["set"]["records"][0]["priority"] = json!(10);
-    assert_eq!(patch(&scaleway, json!([right])).await.status, 200);
-    is_served(&scaleway, ZONE, RecordType::MX, "10 mail.example.").await;
+    let mut apart = set("", "MX", "mail.example.");
+    apart["set"]["records"][0]["priority"] = json!(10);
+    for change in [apart, set("@", "MX", "20 mail.example.")] {
+        assert_eq!(patch(&scaleway, json!([change])).await.status, 200);
+        let found = zone(&scaleway, "GET", "/records?type=MX", Value::Null).await.json();
+        let (priority, data) = (&found["records"][0]["priority"], &found["records"][0]["data"]);
+        assert_eq!(*data, format!("{priority} mail.example."));
+        is_served(&scaleway, ZONE, RecordType::MX, data.as_str().unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_zone_is_pending_until_its_version_is_served() {
+    let mut options = FakeOptions::new(ZONE);
+    options.delay = std::time::Duration::from_secs(1);
+    let scaleway = Scaleway::start(options).await.unwrap();
+    let zones = format!("{}/dns-zones?dns_zones={ZONE}", scaleway.url());
+    let status = async || {
+        let told = call("GET", &zones, &[("x-auth-token", scaleway.token())], "")
+            .await
+            .json();
+        told["dns_zones"][0]["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(status().await, "active");
+    patch(&scaleway, json!([set("app", "A", "192.0.2.7")])).await;
+    assert_eq!(status().await, "pending");
+    eventually("active", async || status().await == "active").await;
+    assert_eq!(
+        served(scaleway.dns(), "app.beta.example", RecordType::A).await.1,
+        ["192.0.2.7"]
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use tremplin_core::app::offline;
+use tremplin_core::fault::Fault as Refusal;
 use tremplin_core::json::items;
 use tremplin_core::platform::{Platform, Rule};
 use tremplin_core::policy::{self, Severity};
@@ -20,7 +21,7 @@ use super::{Exit, Io};
 
 /// Check manifests against the platform's rules
 ///
-/// An app is rendered, and what it becomes is checked; every other object is checked as it is. A Namespace among them
+/// An app is rendered, and what it becomes is checked; of a DnsRecord or DnsZone, what can be told without a cluster; every other object is checked as it is. A Namespace among them
 /// tells its labels, and a ResourceQuota what must fit: `kubectl get namespace,resourcequota -o yaml` gives both.
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -75,6 +76,8 @@ pub enum Problem {
     Invalid,
     /// The operator would refuse the app, with this reason.
     Refused(tremplin_core::app::Reason),
+    /// The operator would refuse the DnsRecord or DnsZone, with this reason.
+    RefusedName(tremplin_core::dns::Reason),
     /// A rule of the platform is broken.
     Breach(Rule),
 }
@@ -85,6 +88,7 @@ impl Problem {
         match self {
             Self::Invalid => "invalid-manifest",
             Self::Refused(reason) => reason.as_str(),
+            Self::RefusedName(reason) => reason.as_str(),
             Self::Breach(rule) => rule.id(),
         }
     }
@@ -94,6 +98,7 @@ impl Problem {
         match self {
             Self::Invalid => "Manifests are what the API server takes",
             Self::Refused(reason) => reason.when(),
+            Self::RefusedName(reason) => reason.when(),
             Self::Breach(rule) => rule.facts().title,
         }
     }
@@ -103,6 +108,7 @@ impl Problem {
         match self {
             Self::Invalid => "Correct the field at the place given.",
             Self::Refused(reason) => reason.action(),
+            Self::RefusedName(reason) => reason.action(),
             Self::Breach(rule) => rule.facts().fix,
         }
     }
@@ -154,19 +160,18 @@ fn findings(input: &Input, files: &Files, platform: &Platform) -> Vec<Finding> {
                 sources.extend(rendered.objects.iter().map(|_| (manifest, false)));
                 objects.extend(rendered.objects);
             }
-            Err(refused) => found.extend(refused.into_iter().map(|fault| {
-                let field = fault.field.unwrap_or_default();
-                Finding {
-                    rule: Problem::Refused(fault.reason),
-                    severity: Severity::Error,
-                    file: manifest.file.clone(),
-                    location: manifest.locate(&field),
-                    object: format!("StartupApp/{}", manifest.text("/metadata/name")),
-                    field,
-                    message: fault.message,
-                    fix: fault.fix,
-                }
-            })),
+            Err(refused) => found.extend(
+                refused
+                    .into_iter()
+                    .map(|fault| refusal(manifest, fault.map(Problem::Refused))),
+            ),
+        }
+    }
+    for manifest in input.manifests.iter().filter(|manifest| manifest.is_name()) {
+        match manifest.judge_name() {
+            Ok(None) => {}
+            Ok(Some(fault)) => found.push(refusal(manifest, fault.map(Problem::RefusedName))),
+            Err(faults) => found.extend(faults.iter().map(invalid)),
         }
     }
     for breach in policy::check(&objects, platform, &namespaces) {
@@ -193,6 +198,21 @@ fn findings(input: &Input, files: &Files, platform: &Platform) -> Vec<Finding> {
         (&a.file, a.location, a.rule, &a.object, &a.field).cmp(&(&b.file, b.location, b.rule, &b.object, &b.field))
     });
     found
+}
+
+/// What the operator would say about an object.
+fn refusal(manifest: &Manifest, fault: Refusal<Problem>) -> Finding {
+    let field = fault.field.unwrap_or_default();
+    Finding {
+        rule: fault.reason,
+        severity: Severity::Error,
+        file: manifest.file.clone(),
+        location: manifest.locate(&field),
+        object: format!("{}/{}", manifest.text("/kind"), manifest.text("/metadata/name")),
+        field,
+        message: fault.message,
+        fix: fault.fix,
+    }
 }
 
 /// The field of the app that a rendered object's host comes from.

@@ -65,13 +65,13 @@ pub fn json(findings: &[Finding], io: &mut Io<'_>) -> anyhow::Result<()> {
 
 /// SARIF 2.1.0 (OASIS), for code scanning.
 pub fn sarif(findings: &[Finding], io: &mut Io<'_>) -> anyhow::Result<()> {
-    let rules: BTreeMap<Problem, usize> = index(findings);
+    let rules = rules(findings);
     let results: Vec<Value> = findings
         .iter()
         .map(|finding| {
             json!({
                 "ruleId": finding.rule.id(),
-                "ruleIndex": rules.get(&finding.rule),
+                "ruleIndex": rules.keys().position(|id| *id == finding.rule.id()),
                 "level": word(finding.severity),
                 "message": {"text": sentence(finding)},
                 "locations": [{
@@ -86,7 +86,7 @@ pub fn sarif(findings: &[Finding], io: &mut Io<'_>) -> anyhow::Result<()> {
         })
         .collect();
     let rules: Vec<Value> = rules
-        .keys()
+        .values()
         .map(|rule| {
             json!({
                 "id": rule.id(),
@@ -146,13 +146,12 @@ fn sentence(finding: &Finding) -> String {
     format!("{}: {}{fix}", what.trim(), finding.message)
 }
 
-/// The rules that were broken, numbered.
-fn index(findings: &[Finding]) -> BTreeMap<Problem, usize> {
-    let mut rules: BTreeMap<Problem, usize> = findings.iter().map(|finding| (finding.rule, 0)).collect();
-    for (index, number) in rules.values_mut().enumerate() {
-        *number = index;
-    }
-    rules
+/// The rules that were broken, by their ids: two kinds may have a reason of the same name.
+fn rules(findings: &[Finding]) -> BTreeMap<&'static str, Problem> {
+    findings
+        .iter()
+        .map(|finding| (finding.rule.id(), finding.rule))
+        .collect()
 }
 
 /// The same finding in the next run, also when lines were added above it.

@@ -206,3 +206,71 @@ fn a_live_quota_beside_the_app_is_compared() {
         ran.output
     );
 }
+
+/// A record, with the lines of its spec.
+fn record(spec: &str) -> String {
+    format!("apiVersion: tremplin.dev/v1alpha1\nkind: DnsRecord\nmetadata: {{name: a}}\nspec:\n{spec}")
+}
+
+#[test]
+fn a_name_is_checked_as_far_as_no_cluster_is_needed() {
+    let fine = record("  name: a.example.org\n  targets: [192.0.2.1]\n");
+    let follows = record("  name: a.example.org\n  appRef: {name: app}\n");
+    let list = format!(
+        "apiVersion: tremplin.dev/v1alpha1\nkind: DnsRecordList\nitems:\n- {}",
+        fine.replace('\n', "\n  ")
+    );
+    for text in [&fine, &follows, &list] {
+        let (ran, _folder) = check("table", text);
+        assert_eq!((ran.exit, ran.output.as_str()), (Exit::Fine, ""), "{text}");
+    }
+    for (text, told) in [
+        (
+            record("  name: a.example.org\n  targets: [192.0.2.1]\n  colour: red\n"),
+            "a b.yaml:7:3: error [invalid-manifest] spec.colour",
+        ),
+        (
+            record("  name: a.example.org\n  targets:\n  - 192.0.2.1\n  - host.example.net\n"),
+            "a b.yaml:8:5: error [InvalidSpec] DnsRecord/a spec.targets[1]",
+        ),
+        (
+            record("  name: a.example.org\n  targets: [192.0.2.1]\n  values: [x]\n"),
+            "error [InvalidSpec] DnsRecord/a spec\n    exactly one of",
+        ),
+        (
+            record("  name: a..example.org\n  targets: [192.0.2.1]\n"),
+            "a b.yaml:5:3: error [InvalidSpec] DnsRecord/a spec.name",
+        ),
+        (
+            record("  name: a.example.org\n  mail:\n    spf: v=spf1 ipv4:192.0.2.1\n"),
+            "a b.yaml:7:5: error [InvalidMail] DnsRecord/a spec.mail.spf",
+        ),
+        (
+            "apiVersion: tremplin.dev/v1alpha1\nkind: DnsZone\nmetadata: {name: z}\nspec: {domain: a.org, provider: {type: OVH}}\n".to_owned(),
+            "error [InvalidZone] DnsZone/z spec.provider.secretRef",
+        ),
+        (
+            fine.replace("DnsRecord", "DNSRecord"),
+            "a b.yaml:2:1: error [invalid-manifest] kind\n    is DNSRecord, which tremplin.dev/v1alpha1 does not have\n    fix: write kind: DnsRecord",
+        ),
+    ] {
+        let (ran, _folder) = check("table", &text);
+        assert!(ran.output.contains(told), "{text}\n{}", ran.output);
+        assert_eq!(ran.exit, Exit::Found);
+    }
+}
+
+#[test]
+fn a_reason_of_two_kinds_is_one_rule_of_a_report() {
+    let wrong = format!(
+        "{}---\n{APP}  hosts: ['a..b']\n",
+        record("  name: a..b\n  targets: [192.0.2.1]\n")
+    );
+    let (ran, _folder) = check("sarif", &wrong);
+    let report: Value = serde_json::from_str(&ran.output).unwrap();
+    let rules = report["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    for result in report["runs"][0]["results"].as_array().unwrap() {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+    }
+}

@@ -9,8 +9,14 @@ use tremplin_core::api::{GROUP, VERSION};
 use super::{Fault, Manifest};
 use crate::cli::options::valid_namespace;
 
-/// The kind that this program knows.
+/// The kind that is rendered.
 pub const APP: &str = "StartupApp";
+/// A team's name.
+pub const RECORD: &str = "DnsRecord";
+/// A zone that is opened to teams.
+pub const ZONE: &str = "DnsZone";
+/// Every kind of our group.
+const OURS: [&str; 4] = [APP, RECORD, ZONE, "DnsClaim"];
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +66,23 @@ pub fn of(manifest: &Manifest) -> Result<What, Fault> {
         (true, _) if api_version != ours => Err(manifest
             .fault("apiVersion", format!("is {api_version}, but this program knows {ours}"))
             .fix(format!("write apiVersion: {ours}"))),
-        (true, _) if kind == "StartupAppList" && has_items => Ok(What::List),
-        (true, _) if kind != APP => Err(manifest
+        (true, _) if has_items && kind.strip_suffix("List").is_some_and(|item| OURS.contains(&item)) => Ok(What::List),
+        (true, _) if !OURS.contains(&kind) => Err(manifest
             .fault("kind", format!("is {kind}, which {ours} does not have"))
-            .fix(format!("write kind: {APP}"))),
+            .fix(format!("write kind: {}", meant(kind)))),
         (false, false) if kind.ends_with("List") && has_items => Ok(What::List),
         (false, false) if kind == "List" => Err(manifest
             .fault("items", "is no list of objects")
             .fix("write items: and the objects below it")),
         _ => namespace(manifest).map(|()| What::Object),
     }
+}
+
+/// The kind that was meant: one that differs in case alone, else the one that most files have.
+fn meant(kind: &str) -> &'static str {
+    OURS.into_iter()
+        .find(|ours| ours.eq_ignore_ascii_case(kind))
+        .unwrap_or(APP)
 }
 
 fn namespace(manifest: &Manifest) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tremplin_core::dns::{Fqdn, RecordType, RrSet};
 
 use crate::dns_provider::Failure;
-use crate::dns_provider::data::{from_presentation, presentation};
+use crate::dns_provider::data::from_relative;
 use crate::dns_provider::rfc2136::wire;
 
 /// What a TTL of 0 stands for, in seconds.
@@ -43,25 +43,8 @@ impl Record {
 
     /// The canonical data.
     pub(super) fn value(&self, domain: &Fqdn) -> String {
-        let type_ = self.type_();
-        let target = self.target.trim();
-        match type_ {
-            RecordType::Txt if !target.starts_with('"') => target.to_owned(),
-            RecordType::Cname | RecordType::Ns | RecordType::Mx | RecordType::Srv if !target.ends_with('.') => {
-                let absolute = match target.strip_suffix('@') {
-                    Some(before) => format!("{before}{domain}."),
-                    None => format!("{target}.{domain}."),
-                };
-                from_presentation(&type_, &absolute)
-            }
-            _ => from_presentation(&type_, target),
-        }
+        from_relative(&self.type_(), &self.target, domain)
     }
-}
-
-/// Canonical data as it is written: absolute, quoted.
-pub(super) fn target(type_: &RecordType, value: &str) -> String {
-    presentation(type_, value)
 }
 
 /// The sets of an export of the zone, which is a master file without ids.

@@ -137,6 +137,18 @@ fn an_address_in_ipv6_clothes_is_judged_as_what_it_is() {
 }
 
 #[test]
+fn nobody_writes_where_the_marks_are() {
+    for owner in [
+        "_tremplin.blue.example.org",
+        "_tremplin._wildcard.blue.example.org",
+        "x._tremplin.blue.example.org",
+    ] {
+        let told = verdict(RULES, BLUE, owner, "TXT", "heritage=tremplin");
+        assert!(told.starts_with("NameReserved"), "{owner}: {told}");
+    }
+}
+
+#[test]
 fn only_the_zones_environments_are_admitted() {
     let all = labels(BLUE);
     let who = Applicant {

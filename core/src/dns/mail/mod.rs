@@ -1,7 +1,13 @@
 //! Mail at a name, as one unit: who receives it (MX), who may send it (SPF), how it is signed (DKIM), what becomes of the
 //! rest (DMARC).
 
+pub mod dkim;
+pub mod dmarc;
+pub mod facts;
+mod lint;
 pub mod preset;
+pub mod spf;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +16,8 @@ use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet, canonical};
 use crate::api::dns::{Dkim, Mail};
 use crate::fault::Fault;
+pub use facts::{Answer, Facts, Kind, Question};
+pub use lint::{Verdict, lint};
 use preset::Preset;
 
 /// The record sets of a mail unit.
@@ -22,6 +30,17 @@ pub fn unit(mail: &Mail, name: &Fqdn, ttl: u32) -> Result<Vec<RrSet>, Fault<Reas
         return Err(Fault::stalled(Reason::InvalidMail, message, "write a name without them").at("spec.name"));
     }
     let preset = mail.preset.map(preset::of);
+    let written_by_hand = !mail.mx.is_empty() || mail.spf.is_some() || !mail.dkim.is_empty() || mail.dmarc.is_some();
+    if preset.is_none() && !written_by_hand {
+        return Err(invalid(
+            "spec.mail",
+            "it is empty: name a preset, or mx, spf, dkim or dmarc",
+        ));
+    }
+    if preset.is_some_and(|preset| preset.null_mx) && written_by_hand {
+        let message = "the preset None says that no mail is sent or received: remove mx, spf, dkim and dmarc";
+        return Err(invalid("spec.mail", message));
+    }
     let mut unit = Unit {
         ttl,
         sets: BTreeMap::new(),
@@ -46,6 +65,7 @@ pub fn unit(mail: &Mail, name: &Fqdn, ttl: u32) -> Result<Vec<RrSet>, Fault<Reas
         unit.add(name.clone(), RecordType::Mx, value);
     }
     if let Some(text) = written(mail.spf.as_deref(), preset.map(|preset: Preset| preset.spf)) {
+        sound_spf(text, name)?;
         unit.text(name.clone(), text, "spec.mail.spf")?;
     }
     for (index, key) in mail.dkim.iter().enumerate() {
@@ -53,9 +73,24 @@ pub fn unit(mail: &Mail, name: &Fqdn, ttl: u32) -> Result<Vec<RrSet>, Fault<Reas
     }
     if let Some(text) = written(mail.dmarc.as_deref(), preset.map(|preset| preset.dmarc)) {
         let at = child(name, "_dmarc").map_err(|error| invalid("spec.name", error.to_string()))?;
+        dmarc::parse(text).map_err(|error| invalid("spec.mail.dmarc", error))?;
         unit.text(at, text, "spec.mail.dmarc")?;
     }
     Ok(unit.sets())
+}
+
+/// What receivers would call a permanent error, as far as the record itself tells it.
+fn sound_spf(text: &str, name: &Fqdn) -> Result<(), Fault<Reason>> {
+    let spf = spf::parse(text).map_err(|error| invalid("spec.mail.spf", error))?;
+    let lookups = spf.count(name, &Facts::new()).lookups;
+    if lookups > spf::MOST_LOOKUPS {
+        let most = spf::MOST_LOOKUPS;
+        return Err(invalid(
+            "spec.mail.spf",
+            format!("it makes receivers ask {lookups} questions: they give up after {most}"),
+        ));
+    }
+    Ok(())
 }
 
 /// What the team wrote, else the preset's.
@@ -106,7 +141,11 @@ impl Unit {
             ));
         }
         match (&key.record, &key.target) {
-            (Some(record), None) => self.text(at, record, &format!("{field}.record")),
+            (Some(record), None) => {
+                let field = format!("{field}.record");
+                dkim::parse(record).map_err(|error| invalid(&field, error))?;
+                self.text(at, record, &field)
+            }
             (None, Some(target)) => {
                 let field = format!("{field}.target");
                 let value = canonical(&RecordType::Cname, target).map_err(|error| invalid(&field, error.reason))?;

@@ -10,6 +10,8 @@ pub struct Preset {
     pub name: &'static str,
     /// The SPF record, when the team writes none.
     pub spf: &'static str,
+    /// The record that every SPF record of its customers includes; empty: none.
+    pub include: &'static str,
     /// The DMARC record, when the team writes none.
     pub dmarc: &'static str,
     /// Whether no mail is received: a null MX.
@@ -26,6 +28,7 @@ pub fn of(preset: MailPreset) -> Preset {
         MailPreset::Brevo => Preset {
             name: "Brevo",
             spf: "v=spf1 include:spf.brevo.com ~all",
+            include: "spf.brevo.com",
             dmarc: "v=DMARC1; p=none; rua=mailto:rua@dmarc.brevo.com",
             null_mx: false,
             keys: Some(
@@ -36,6 +39,7 @@ pub fn of(preset: MailPreset) -> Preset {
         MailPreset::Mailjet => Preset {
             name: "Mailjet",
             spf: "v=spf1 include:spf.mailjet.com ~all",
+            include: "spf.mailjet.com",
             dmarc: "v=DMARC1; p=none",
             null_mx: false,
             keys: Some(
@@ -46,6 +50,7 @@ pub fn of(preset: MailPreset) -> Preset {
         MailPreset::Tipimail => Preset {
             name: "Tipimail",
             spf: "v=spf1 include:spf.tipimail.com ~all",
+            include: "spf.tipimail.com",
             dmarc: "v=DMARC1; p=none",
             null_mx: false,
             keys: Some("copy the DKIM record of the domain from Tipimail: Settings, Domains"),
@@ -54,6 +59,7 @@ pub fn of(preset: MailPreset) -> Preset {
         MailPreset::None => Preset {
             name: "None",
             spf: "v=spf1 -all",
+            include: "",
             dmarc: "v=DMARC1; p=reject",
             null_mx: true,
             keys: None,

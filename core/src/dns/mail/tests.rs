@@ -48,6 +48,8 @@ fn what_a_team_writes_goes_before_the_preset() {
 #[test]
 fn mail_that_cannot_be_is_refused_at_its_field() {
     for (owner, text, field) in [
+        ("a.example.org", "{}", "spec.mail"),
+        ("a.example.org", "{preset: None, spf: 'v=spf1 -all'}", "spec.mail"),
         ("*.example.org", "{preset: None}", "spec.name"),
         ("_x.example.org", "{preset: None}", "spec.name"),
         (
@@ -67,19 +69,31 @@ fn mail_that_cannot_be_is_refused_at_its_field() {
         ),
         (
             "a.example.org",
-            "{dkim: [{selector: 'a b', record: x}]}",
+            "{dkim: [{selector: 'a b', target: k.example.net}]}",
             "spec.mail.dkim[0].selector",
         ),
         (
             "a.example.org",
-            "{dkim: [{selector: '*', record: x}]}",
+            "{dkim: [{selector: '*', target: k.example.net}]}",
             "spec.mail.dkim[0].selector",
         ),
         (
             "a.example.org",
-            "{dkim: [{selector: s, record: x}, {selector: S, target: k.example.net}]}",
+            "{dkim: [{selector: s, target: k.example.net}, {selector: S, target: k.example.net}]}",
             "spec.mail.dkim[1].selector",
         ),
+        (
+            "a.example.org",
+            "{dkim: [{selector: s, record: x}]}",
+            "spec.mail.dkim[0].record",
+        ),
+        ("a.example.org", "{spf: 'v=spf1 nonsense'}", "spec.mail.spf"),
+        (
+            "a.example.org",
+            "{spf: 'v=spf1 a a a a a a mx ptr ptr ptr a'}",
+            "spec.mail.spf",
+        ),
+        ("a.example.org", "{dmarc: 'p=none'}", "spec.mail.dmarc"),
         ("a.example.org", "{dkim: [{selector: s}]}", "spec.mail.dkim[0]"),
         (
             "a.example.org",

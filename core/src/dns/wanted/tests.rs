@@ -118,6 +118,13 @@ fn targets_that_cannot_be_are_refused_at_their_field() {
         ("{targets: [localhost]}", "spec.targets[0]"),
         ("{targets: ['127.1']}", "spec.targets[0]"),
         ("{targets: ['https://h.example.net']}", "spec.targets[0]"),
+        ("{type: TXT, targets: [h.example.net]}", "spec.type"),
+        ("{type: MX, appRef: {name: app}}", "spec.type"),
+        ("{type: TXT, mail: {preset: None}}", "spec.type"),
+        (
+            "{type: NS, delegation: {nameservers: [ns1.example.net, ns2.example.net]}}",
+            "spec.type",
+        ),
         ("{}", "spec"),
         ("{targets: [192.0.2.1], values: [x]}", "spec"),
     ] {

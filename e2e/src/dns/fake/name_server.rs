@@ -1,7 +1,8 @@
 //! The name server of a fake: what the service published, and nothing that it merely holds.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -41,7 +42,12 @@ impl NameServer {
         records.retain(|record| record.kind != RecordType::SOA);
         let published = Published {
             origin: name.as_str().into(),
-            zone: Arc::new(RwLock::new((Arc::new(Zone::new(name, soa.clone(), &[])?), soa))),
+            turns: Arc::default(),
+            current: Arc::new(RwLock::new(Current {
+                zone: Arc::new(Zone::new(name, soa.clone(), &[])?),
+                soa,
+                turn: 0,
+            })),
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let udp = UdpSocket::bind(address)
@@ -74,7 +80,14 @@ impl NameServer {
 #[derive(Clone)]
 pub struct Published {
     origin: Arc<str>,
-    zone: Arc<RwLock<(Arc<Zone>, SOA)>>,
+    turns: Arc<AtomicU64>,
+    current: Arc<RwLock<Current>>,
+}
+
+struct Current {
+    zone: Arc<Zone>,
+    soa: SOA,
+    turn: u64,
 }
 
 impl Published {
@@ -85,12 +98,12 @@ impl Published {
 
     /// The serial that is served.
     pub fn serial(&self) -> u32 {
-        self.zone.read().unwrap_or_else(PoisonError::into_inner).1.serial
+        self.read().soa.serial
     }
 
     /// The data of the SOA that is served.
     pub fn soa(&self) -> String {
-        self.zone.read().unwrap_or_else(PoisonError::into_inner).1.to_string()
+        self.read().soa.to_string()
     }
 
     /// Serves these records from now on, in the place of all others and under the next serial.
@@ -98,21 +111,38 @@ impl Published {
     /// # Errors
     /// If a name server would refuse them; what was served before still is.
     pub fn publish(&self, rows: &[Row]) -> Result<()> {
-        let mut current = self.zone.write().unwrap_or_else(PoisonError::into_inner);
-        let mut soa = current.1.clone();
+        self.publish_in_turn(self.turn(), rows)
+    }
+
+    /// The turn of what will be published later.
+    pub(super) fn turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The same, unless what had a later turn is served already.
+    pub(super) fn publish_in_turn(&self, turn: u64, rows: &[Row]) -> Result<()> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.turn > turn {
+            return Ok(());
+        }
+        let mut soa = current.soa.clone();
         soa.serial += 1;
-        *current = (Arc::new(Zone::new(&self.origin, soa.clone(), rows)?), soa);
+        let zone = Arc::new(Zone::new(&self.origin, soa.clone(), rows)?);
+        *current = Current { zone, soa, turn };
         Ok(())
     }
 
     /// Whether these records could be served.
     pub(super) fn check(&self, rows: &[Row]) -> Result<()> {
-        let soa = self.zone.read().unwrap_or_else(PoisonError::into_inner).1.clone();
-        Zone::new(&self.origin, soa, rows).map(drop)
+        Zone::new(&self.origin, self.read().soa.clone(), rows).map(drop)
     }
 
-    fn current(&self) -> Arc<Zone> {
-        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner).0)
+    fn zone(&self) -> Arc<Zone> {
+        Arc::clone(&self.read().zone)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,7 +154,7 @@ impl RequestHandler for Published {
         mut response_handle: R,
     ) -> ResponseInfo {
         let found = match request.request_info() {
-            Ok(info) => self.current().find(info.query.name(), info.query.query_type()),
+            Ok(info) => self.zone().find(info.query.name(), info.query.query_type()),
             Err(_) => Found {
                 code: ResponseCode::FormErr,
                 ..Found::default()
@@ -148,5 +178,43 @@ impl RequestHandler for Published {
         // One that is gone does not wait for its answer.
         let sent = response_handle.send_response(response).await;
         sent.unwrap_or_else(|_| header.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::query::{RecordType, ask};
+
+    #[tokio::test]
+    async fn what_waited_does_not_undo_what_came_after_it() {
+        let (server, _) = NameServer::start(&ZoneText::empty("z.test")).await.unwrap();
+        let published = server.published();
+        let row = |data: &str| Row {
+            name: "app".to_owned(),
+            kind: "A".to_owned(),
+            ttl: 60,
+            data: data.to_owned(),
+        };
+        let early = published.turn();
+        published.publish(&[row("192.0.2.2")]).unwrap();
+        published.publish_in_turn(early, &[row("192.0.2.1")]).unwrap();
+        let answer = ask(server.address(), "app.z.test", RecordType::A).await.unwrap();
+        assert_eq!(answer.data(RecordType::A), ["192.0.2.2"]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_served_leaves_what_was() {
+        let (server, _) = NameServer::start(&ZoneText::empty("z.test")).await.unwrap();
+        let broken = Row {
+            name: "app".to_owned(),
+            kind: "A".to_owned(),
+            ttl: 60,
+            data: "here".to_owned(),
+        };
+        let before = server.published().serial();
+        assert!(server.published().publish(&[broken]).is_err());
+        let answer = ask(server.address(), "z.test", RecordType::SOA).await.unwrap();
+        assert!(answer.records[0].data.contains(&format!(" {before} ")), "{answer:?}");
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Fake, FakeOptions, Incoming, Outcome, Published, Reply, Row, Service, txt, zone};
+use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Row, Service, txt, zone};
 use crate::dns::query::Record;
 
 mod access;
@@ -55,6 +55,13 @@ struct Entry {
 }
 
 impl Ovh {
+    /// What the service takes: 20 calls a second: what public clients keep to, the service names no number.
+    pub const LIMITS: [Limit; 1] = [Limit {
+        calls: Calls::All,
+        burst: 20,
+        every: Duration::from_millis(50),
+    }];
+
     /// Starts it. `delay` is how long a refresh takes.
     ///
     /// # Errors
@@ -320,9 +327,10 @@ impl OvhService {
         }
         self.deploying = true;
         let rows = self.rows();
+        let turn = self.published.turn();
         Outcome::from(Reply::empty(204)).then(self.delay, move |service: &mut Self| {
             service.deploying = false;
-            let published = service.published.publish(&rows);
+            let published = service.published.publish_in_turn(turn, &rows);
             service.errors = published.err().map(|error| vec![format!("{error:#}")]);
         })
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Fake, FakeOptions, Incoming, Outcome, Published, Reply, Service, zone};
+use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Service, zone};
 use crate::dns::query::Record;
 
 mod batch;
@@ -47,6 +47,13 @@ pub struct Route53Service {
 }
 
 impl Route53 {
+    /// What the service takes: 10 calls a second after the first 50, of an account.
+    pub const LIMITS: [Limit; 1] = [Limit {
+        calls: Calls::All,
+        burst: 50,
+        every: Duration::from_millis(100),
+    }];
+
     /// Starts it. `delay` is how long a change is pending.
     ///
     /// # Errors
@@ -183,12 +190,12 @@ impl Route53Service {
             "ChangeResourceRecordSetsResponse",
             &change_info(&change, "PENDING"),
         );
-        let is_public = id == PUBLIC;
+        let (is_public, turn) = (id == PUBLIC, self.published.turn());
         *(if is_public { &mut self.public } else { &mut self.private }) = after;
         Outcome::from(reply).then(self.delay, move |service: &mut Self| {
             if is_public {
                 // It was checked.
-                let _ = service.published.publish(&rows);
+                let _ = service.published.publish_in_turn(turn, &rows);
             }
             service.in_sync.push(change);
         })

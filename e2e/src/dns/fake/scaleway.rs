@@ -4,8 +4,9 @@
 //! zone, all of it or nothing, so that an A becomes a CNAME in one call; **it also knows `clear`, which empties the
 //! zone**. A PATCH of a zone that is not there **makes that zone**, and takes its names out of the one above, unless
 //! `disallow_new_zone_creation` says no. Names are relative, the apex being empty; an absolute one is understood by the
-//! dot at its end, and without that dot it ends up below the zone twice. The priority of an MX is a field of its own.
-//! Strings of a TXT come back quoted. A new version is served after a moment.
+//! dot at its end, and without that dot it ends up below the zone twice. The priority of an MX is taken from a
+//! field of its own or from the data, and comes back in both. Strings of a TXT come back quoted. A new version is served
+//! after a moment, until which the zone's status is `pending`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,6 +38,8 @@ pub struct ScalewayService {
     entries: Vec<Entry>,
     next_id: u64,
     versions: Vec<Vec<Entry>>,
+    /// How many versions are not served yet.
+    pending: usize,
     /// The zones that came to be by themselves, and what was put there.
     children: BTreeMap<String, Vec<Entry>>,
 }
@@ -70,6 +73,7 @@ impl Scaleway {
                 entries: Vec::new(),
                 next_id: 1,
                 versions: Vec::new(),
+                pending: 0,
                 children: BTreeMap::new(),
             })
         })
@@ -180,12 +184,14 @@ impl ScalewayService {
     fn zones(&self, request: &Incoming) -> Reply {
         let origin = self.published.origin().to_owned();
         let names = std::iter::once(&origin).chain(self.children.keys());
-        let wanted = request.parameter("dns_zone").filter(|wanted| !wanted.is_empty());
+        let parameter = |name: &str| request.parameter(name).filter(|wanted| !wanted.is_empty());
+        let wanted = parameter("dns_zone").or_else(|| parameter("dns_zones"));
+        let status = if self.pending > 0 { "pending" } else { "active" };
         let zones: Vec<_> = names
             .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted == *name))
             .map(|name| {
                 let sub_domain = zone::relative(name, &origin);
-                json!({"domain": origin, "subdomain": sub_domain, "status": "active", "ns": [format!("ns1.{origin}")]})
+                json!({"domain": origin, "subdomain": sub_domain, "status": status, "ns": [format!("ns1.{origin}")]})
             })
             .collect();
         Reply::json(200, &json!({"total_count": zones.len(), "dns_zones": zones}))
@@ -193,10 +199,12 @@ impl ScalewayService {
 
     fn list(&self, request: &Incoming) -> Reply {
         let filter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
-        let (name, kind) = (filter("name"), filter("type"));
+        let (name, id) = (filter("name"), filter("id"));
+        let kind = filter("type").filter(|kind| kind != "unknown");
         let entries = self.entries.iter().filter(|entry| {
             let name_fits = name.as_ref().is_none_or(|wanted| *wanted == entry.name);
-            name_fits && kind.as_ref().is_none_or(|wanted| *wanted == entry.kind)
+            let id_fits = id.as_ref().is_none_or(|wanted| *wanted == entry.id);
+            name_fits && id_fits && kind.as_ref().is_none_or(|wanted| *wanted == entry.kind)
         });
         let entries: Vec<_> = entries.map(told).collect();
         let number = |name: &str| filter(name).and_then(|value| value.parse::<usize>().ok());
@@ -239,10 +247,13 @@ impl ScalewayService {
     fn commit(&mut self, entries: Vec<Entry>, reply: Reply) -> Outcome<Self> {
         let rows = self.rows(&entries);
         self.versions.push(entries.clone());
+        self.pending += 1;
         self.entries = entries;
+        let turn = self.published.turn();
         Outcome::from(reply).then(self.delay, move |service: &mut Self| {
+            service.pending -= 1;
             // It was checked.
-            let _ = service.published.publish(&rows);
+            let _ = service.published.publish_in_turn(turn, &rows);
         })
     }
 
@@ -320,17 +331,21 @@ impl ScalewayService {
     }
 }
 
-fn row(entry: &Entry) -> Row {
-    let data = match entry.kind.as_str() {
+/// The data as it comes back.
+fn data(entry: &Entry) -> String {
+    match entry.kind.as_str() {
         "MX" => format!("{} {}", entry.priority, entry.data),
         "TXT" => txt::split(&entry.data),
         _ => entry.data.clone(),
-    };
+    }
+}
+
+fn row(entry: &Entry) -> Row {
     Row {
         name: entry.name.clone(),
         kind: entry.kind.clone(),
         ttl: entry.ttl,
-        data,
+        data: data(entry),
     }
 }
 
@@ -339,7 +354,7 @@ fn told(entry: &Entry) -> Value {
         "id": entry.id,
         "name": entry.name,
         "type": entry.kind,
-        "data": entry.data,
+        "data": data(entry),
         "ttl": entry.ttl,
         "priority": entry.priority,
         "comment": entry.comment,

@@ -49,6 +49,12 @@ pub(super) fn split(text: &str) -> String {
     strings.join(" ")
 }
 
+/// All of it as one text, without quotes.
+pub(super) fn joined(text: &str) -> String {
+    let octets = strings(text).map_or_else(|| text.as_bytes().to_vec(), |strings| strings.concat());
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,7 +73,7 @@ mod tests {
         let long = "x".repeat(300);
         let parts = split(&long);
         assert_eq!(parts, format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)));
-        assert_eq!(strings(&parts).unwrap().concat(), long.as_bytes());
+        assert_eq!(joined(&parts), long);
         assert_eq!(split("\"a\" \"b\""), "\"ab\"");
     }
 }

@@ -47,7 +47,10 @@ impl ScalewayService {
         let field = |name: &str| what.get("id_fields").and_then(|fields| fields.get(name));
         let name = field("name").and_then(Value::as_str).map(|name| self.relative(name));
         let data = field("data").and_then(Value::as_str);
-        let same_data = data.is_none_or(|data| data == entry.data || txt::split(data) == entry.data);
+        let same_data = data.is_none_or(|wanted| {
+            let bare = entry.kind == "TXT" && txt::split(wanted) == entry.data;
+            bare || wanted == entry.data || wanted == super::data(entry)
+        });
         let same_ttl = field("ttl").is_none_or(|ttl| ttl.is_null() || *ttl == json!(entry.ttl));
         name.as_ref() == Some(&entry.name) && field("type") == Some(&json!(entry.kind)) && same_data && same_ttl
     }
@@ -67,7 +70,10 @@ impl ScalewayService {
         let number = |field: &str| record.get(field).and_then(Value::as_u64).unwrap_or_default();
         let ttl = u32::try_from(number("ttl")).unwrap_or_default();
         let kind = text("type").to_owned();
-        let data = text("data");
+        let (priority, data) = match text("data").split_once(' ') {
+            Some((priority, rest)) if kind == "MX" => (priority.parse().unwrap_or_default(), rest),
+            _ => (number("priority"), text("data")),
+        };
         let entry = Entry {
             id: self.new_id(),
             name: self.relative(text("name")),
@@ -78,7 +84,7 @@ impl ScalewayService {
             },
             kind,
             ttl: if ttl == 0 { DEFAULT_TTL } else { ttl },
-            priority: number("priority"),
+            priority,
             comment: record.get("comment").cloned().unwrap_or_default(),
         };
         if entry.kind != "ALIAS" && row(&entry).read(self.published.origin()).is_err() {
@@ -90,7 +96,7 @@ impl ScalewayService {
     /// The name as it is stored. Only the dot at its end tells an absolute one.
     fn relative(&self, name: &str) -> String {
         let origin = format!("{}.", self.published.origin());
-        let relative = if name == origin {
+        let relative = if name == origin || name == "@" {
             Some("")
         } else {
             name.strip_suffix(&format!(".{origin}"))

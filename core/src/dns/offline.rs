@@ -1,0 +1,117 @@
+//! What can be told of a DnsRecord or DnsZone without a cluster: by the same code that the operator decides with.
+
+use super::name::Fqdn;
+use super::reasons::Reason;
+use super::wanted::without_zone;
+use super::zone::Zone;
+use crate::api::dns::{DnsRecord, DnsZone, Provider, ProviderType};
+use crate::fault::{Class, Fault};
+
+/// A record's name.
+///
+/// # Errors
+/// `InvalidSpec` when it is none.
+pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
+    Fqdn::parse(&record.spec.name).map_err(|error| {
+        let fix = "write an absolute name, such as mon-app.example.org";
+        Fault::stalled(Reason::InvalidSpec, format!("the name {error}"), fix).at("spec.name")
+    })
+}
+
+/// Looks at a record. Whether a zone takes it is not known here.
+///
+/// # Errors
+/// The first field that cannot work in any zone.
+pub fn record(record: &DnsRecord) -> Result<(), Fault<Reason>> {
+    match without_zone(&record.spec, &name(record)?, None) {
+        Err(fault) if fault.class == Class::Stalled => Err(fault),
+        // An app's address is the cluster's to tell.
+        _ => Ok(()),
+    }
+}
+
+/// Looks at a zone.
+///
+/// # Errors
+/// The first field that cannot work.
+pub fn zone(zone: &DnsZone) -> Result<(), Fault<Reason>> {
+    provider(&zone.spec.provider)?;
+    Zone::parse(zone).map(drop)
+}
+
+/// The settings and the credential of a provider are those of its type.
+fn provider(given: &Provider) -> Result<(), Fault<Reason>> {
+    let type_ = given.type_;
+    let invalid = |field: &str, message: String, fix: &str| {
+        Err(Fault::stalled(Reason::InvalidZone, message, fix).at(format!("spec.provider.{field}")))
+    };
+    let settings = [
+        ("ovh", given.ovh.is_some(), ProviderType::Ovh),
+        ("gandi", given.gandi.is_some(), ProviderType::Gandi),
+        ("scaleway", given.scaleway.is_some(), ProviderType::Scaleway),
+        ("route53", given.route53.is_some(), ProviderType::Route53),
+        ("alwaysData", given.always_data.is_some(), ProviderType::AlwaysData),
+        ("pointDNS", given.point_dns.is_some(), ProviderType::PointDns),
+        ("powerDNS", given.power_dns.is_some(), ProviderType::PowerDns),
+        ("rfc2136", given.rfc2136.is_some(), ProviderType::Rfc2136),
+        ("externalDNS", given.external_dns.is_some(), ProviderType::ExternalDns),
+        ("request", given.request.is_some(), ProviderType::Request),
+    ];
+    for (field, is_given, of) in settings {
+        if is_given && of != type_ {
+            let message = format!(
+                "these are the settings of {}, and the type is {}",
+                of.as_str(),
+                type_.as_str()
+            );
+            return invalid(field, message, "remove them, or correct spec.provider.type");
+        }
+        let needed = matches!(of, ProviderType::PowerDns | ProviderType::Rfc2136);
+        if needed && of == type_ && !is_given {
+            return invalid(field, "is missing".into(), "write where the server is");
+        }
+    }
+    let without = matches!(type_, ProviderType::ExternalDns | ProviderType::Request);
+    match (&given.secret_ref, without) {
+        (None, false) => invalid(
+            "secretRef",
+            "is missing".into(),
+            "name the Secret with the credential, in the operator's namespace",
+        ),
+        (Some(_), true) => invalid(
+            "secretRef",
+            format!("{} needs no credential", type_.as_str()),
+            "remove it",
+        ),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_has_its_own_settings_and_a_credential() {
+        for (provider, field) in [
+            ("{type: OVH}", "spec.provider.secretRef"),
+            ("{type: OVH, secretRef: {name: s}, gandi: {}}", "spec.provider.gandi"),
+            ("{type: PowerDNS, secretRef: {name: s}}", "spec.provider.powerDNS"),
+            ("{type: RFC2136, secretRef: {name: s}}", "spec.provider.rfc2136"),
+            ("{type: Request, secretRef: {name: s}}", "spec.provider.secretRef"),
+            ("{type: OVH, secretRef: {name: s}, ovh: {}}", ""),
+            (
+                "{type: RFC2136, secretRef: {name: s}, rfc2136: {server: ns.example.org}}",
+                "",
+            ),
+            ("{type: ExternalDNS}", ""),
+        ] {
+            let spec: serde_json::Value =
+                serde_saphyr::from_str(&format!("{{domain: a.org, provider: {provider}}}")).unwrap();
+            let object = serde_json::json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"}, "spec": spec});
+            let told = zone(&serde_json::from_value(object).unwrap());
+            let told = told.err().and_then(|fault| fault.field).unwrap_or_default();
+            assert_eq!(told, field, "{provider}");
+        }
+    }
+}
