@@ -155,7 +155,8 @@ pub fn canonical(type_: &RecordType, value: &str) -> Result<String, DataError> {
                 .strip_prefix('"')
                 .and_then(|text| text.strip_suffix('"'))
                 .unwrap_or(text);
-            if text.contains(['"', '\\']) || text.is_empty() && parts.len() < 3 {
+            let printable = text.chars().all(|c| c == ' ' || c.is_ascii_graphic());
+            if !printable || text.contains(['"', '\\']) || text.is_empty() && parts.len() < 3 {
                 return Err(wrong("it is written as: 0 issue \"authority.example\"".into()));
             }
             Ok(format!("{flags} {} \"{text}\"", tag.to_ascii_lowercase()))
