@@ -36,4 +36,6 @@ pub use wanted::wanted;
 pub use zone::Zone;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 pub(crate) mod testing;

@@ -186,6 +186,11 @@ fn raw_values_that_cannot_be_are_refused_at_their_field() {
         ),
         (
             "a.example.org",
+            "{type: TXT, values: ['v=spf1 -all', 'V=SPF1 mx']}",
+            "spec.values",
+        ),
+        (
+            "a.example.org",
             "{type: CNAME, values: [a.example.org]}",
             "spec.values[0]",
         ),
