@@ -4,7 +4,7 @@ use super::name::Fqdn;
 use super::reasons::Reason;
 use super::wanted::without_zone;
 use super::zone::Zone;
-use crate::api::dns::{DnsRecord, DnsZone, Provider, ProviderType};
+use crate::api::dns::{DnsRecord, DnsZone, LabelSelector, Operator, Provider, ProviderType};
 use crate::fault::{Class, Fault};
 
 /// A record's name.
@@ -35,8 +35,33 @@ pub fn record(record: &DnsRecord) -> Result<(), Fault<Reason>> {
 /// # Errors
 /// The first field that cannot work.
 pub fn zone(zone: &DnsZone) -> Result<(), Fault<Reason>> {
-    provider(&zone.spec.provider)?;
+    let spec = &zone.spec;
+    provider(&spec.provider)?;
+    let admitted = spec
+        .admission
+        .as_ref()
+        .and_then(|admission| admission.namespaces.as_ref());
+    if let Some(admitted) = admitted {
+        selector("spec.admission.namespaces", admitted)?;
+    }
+    for (index, adoption) in spec.adoptions.iter().enumerate() {
+        let field = format!("spec.adoptions[{index}].namespaceSelector");
+        selector(&field, &adoption.namespace_selector)?;
+    }
     Zone::parse(zone).map(drop)
+}
+
+/// Values stand beside the operators that compare with them, and no others.
+fn selector(field: &str, given: &LabelSelector) -> Result<(), Fault<Reason>> {
+    for (index, requirement) in given.match_expressions.iter().enumerate() {
+        let compares = matches!(requirement.operator, Operator::In | Operator::NotIn);
+        if compares == requirement.values.is_empty() {
+            let message = "values are needed with In and NotIn, and meaningless with Exists and DoesNotExist";
+            let fault = Fault::stalled(Reason::InvalidZone, message, "add values, or remove them");
+            return Err(fault.at(format!("{field}.matchExpressions[{index}]")));
+        }
+    }
+    Ok(())
 }
 
 /// The settings and the credential of a provider are those of its type.
@@ -113,5 +138,14 @@ mod tests {
             let told = told.err().and_then(|fault| fault.field).unwrap_or_default();
             assert_eq!(told, field, "{provider}");
         }
+    }
+
+    #[test]
+    fn bounds_that_cross_are_told() {
+        let spec = "{domain: a.org, provider: {type: Request}, ttl: {min: 600, max: 60}}";
+        let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+        let object = serde_json::json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"}, "spec": spec});
+        let told = zone(&serde_json::from_value(object).unwrap()).unwrap_err();
+        assert_eq!(told.field.as_deref(), Some("spec.ttl"));
     }
 }

@@ -286,6 +286,13 @@ fn ttl(spec: Option<&dns::TtlBounds>) -> Result<Ttl, Fault<Reason>> {
     let spec = spec.cloned().unwrap_or_default();
     let max = seconds(spec.max, 86_400.max(seconds(spec.min, 0)));
     let min = seconds(spec.min, 60.min(max));
+    if min > max {
+        return Err(invalid(
+            "spec.ttl",
+            format!("min is {min} and max is {max}"),
+            "swap them",
+        ));
+    }
     let default = seconds(spec.default, 300.clamp(min, max));
     if default < min || default > max {
         let message = format!("{default} is not between the zone's bounds {min} and {max}");
