@@ -5,9 +5,11 @@
 
 mod audit;
 mod board;
+mod check;
 mod claims;
 mod drift;
 mod observe;
+mod outcome;
 mod providers;
 mod records;
 mod report;

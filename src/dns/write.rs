@@ -8,7 +8,7 @@ use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey};
 use tremplin_core::dns::judge::{join, programmed};
-use tremplin_core::dns::ownership::Owner;
+use tremplin_core::dns::ownership::{Owner, is_kept};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::{Atomicity, Profile};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
@@ -192,29 +192,82 @@ pub async fn read(provider: &dyn Provider, names: &BTreeSet<Fqdn>) -> Result<Set
     Ok(plan::by_name(sets))
 }
 
-/// Writes the changes of names in calls of the provider's size: those of one name are never torn apart. Where the
-/// provider does not make them at once, every mark comes before any data and is read again, so that of two clusters
-/// that write at the same time one gives way.
+/// What a provider does not take, by name.
+pub type Refusals = BTreeMap<Fqdn, Failure>;
+
+/// Writes the changes of names; those of one name are never torn apart. What the provider does not take at one name
+/// keeps no other from being written.
 ///
 /// # Errors
-/// The first failure: what was written is not known then.
-pub async fn write(provider: &dyn Provider, groups: Vec<Vec<Change>>) -> Result<(), Failure> {
-    let most = match provider.profile().atomicity {
-        Atomicity::Batch(most) => most,
-        Atomicity::Set | Atomicity::Record => usize::MAX,
-    };
-    let mut batch: Vec<Change> = Vec::new();
-    for group in groups {
-        if !batch.is_empty() && batch.len() + group.len() > most {
-            provider.write(&batch).await?;
-            batch.clear();
-        }
-        batch.extend(group);
+/// The first failure that concerns more than a name: what was written is not known then.
+pub async fn write(provider: &dyn Provider, groups: Vec<Vec<Change>>) -> Result<Refusals, Failure> {
+    match provider.profile().atomicity {
+        Atomicity::Batch(most) => write_batches(provider, groups, most).await,
+        Atomicity::Set | Atomicity::Record => write_stepwise(provider, groups).await,
     }
-    if !batch.is_empty() {
-        provider.write(&batch).await?;
+}
+
+async fn write_batches(provider: &dyn Provider, groups: Vec<Vec<Change>>, most: usize) -> Result<Refusals, Failure> {
+    let mut refused = Refusals::new();
+    let mut groups = groups.into_iter().peekable();
+    while groups.peek().is_some() {
+        let mut batch: Vec<Vec<Change>> = Vec::new();
+        let mut size = 0;
+        while let Some(group) = groups.next_if(|group| batch.is_empty() || size + group.len() <= most) {
+            size += group.len();
+            batch.push(group);
+        }
+        match provider.write(&batch.concat()).await {
+            Ok(()) => {}
+            // All or nothing: nothing was written, and one by one tells which it is.
+            Err(Failure::Refused(_)) => write_each(provider, batch, &mut refused).await?,
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(refused)
+}
+
+async fn write_each(provider: &dyn Provider, groups: Vec<Vec<Change>>, refused: &mut Refusals) -> Result<(), Failure> {
+    for group in groups {
+        match provider.write(&group).await {
+            Ok(()) => {}
+            Err(failure @ Failure::Refused(_)) => {
+                let data = group.iter().rev().find_map(Change::name);
+                refused.extend(data.map(|name| (name.clone(), failure)));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(())
+}
+
+/// Where the provider does not compare before it writes, every new mark comes first and is read again, so that of two
+/// clusters that write at the same time one gives way.
+async fn write_stepwise(provider: &dyn Provider, groups: Vec<Vec<Change>>) -> Result<Refusals, Failure> {
+    let is_new_mark = |change: &Change| change.before.is_none() && change.name().is_some_and(is_kept);
+    let (marks, rest): (Vec<Vec<Change>>, Vec<Vec<Change>>) = groups
+        .into_iter()
+        .map(|group| group.into_iter().partition(is_new_mark))
+        .unzip();
+    let marks: Vec<Change> = marks.concat();
+    if !marks.is_empty() {
+        provider.write(&marks).await?;
+        let names = marks.iter().filter_map(Change::name).cloned().collect();
+        let found = read(provider, &names).await?;
+        for mark in marks.iter().filter_map(|mark| mark.after.as_ref()) {
+            let there = found.get(&mark.name).and_then(|sets| sets.get(&RecordType::Txt));
+            if there.is_none_or(|there| there.values != mark.values) {
+                return Err(Failure::Changed(format!(
+                    "another cluster marks {} at the same time",
+                    mark.name
+                )));
+            }
+        }
+    }
+    let mut refused = Refusals::new();
+    let rest = rest.into_iter().filter(|group| !group.is_empty()).collect();
+    write_each(provider, rest, &mut refused).await?;
+    Ok(refused)
 }
 
 /// When older and negative answers about these changes have left every cache: by the TTL of what was there, or for what

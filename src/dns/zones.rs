@@ -7,10 +7,10 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::DnsZone;
-use tremplin_core::api::dns::{AuthorityStatus, Breaker, Deletions, DnsZoneStatus, PlannedChange};
+use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange};
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::profile::Publication;
-use tremplin_core::dns::status::{Progress, Served, ZoneFacts, zone_status};
+use tremplin_core::dns::status::{Progress, ZoneFacts, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone, breaker};
 use tremplin_core::fault::{Class, Fault};
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
@@ -18,24 +18,13 @@ use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 use super::board::Work;
 use super::providers::{self, Ready};
 use super::report::after;
-use super::write::{self, Asking, Task};
-use super::{Dns, TOLERATED, cluster_key, drift, until};
+use super::write::{self, Asking, Refusals, Task};
+use super::{Dns, TOLERATED, until};
 use crate::cluster::Seen;
 use crate::dns_provider::Provider;
-use crate::dns_provider::authority::{self, Server, Start};
+use crate::dns_provider::authority::{Server, Start};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
-
-/// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
-const ASK_AGAIN: [Duration; 4] = [
-    Duration::from_millis(20),
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(300),
-];
-const ASK_LATER: Duration = Duration::from_secs(1);
-/// When a provider that did not answer or was asked too often is tried again.
-const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
 
 /// The DnsZones of the cluster.
 pub struct Zones(pub Arc<Dns>);
@@ -261,13 +250,20 @@ impl Round<'_> {
             self.dns.board.give_back(&self.zone.name, work);
             return None;
         }
-        if !changes.is_empty()
-            && let Err(fault) = self.write(groups, &changes).await
-        {
-            task.records = asking;
-            return Some(self.failed(work, &task, &fault));
+        let mut refused = Refusals::new();
+        if !changes.is_empty() {
+            match self.write(groups, &changes).await {
+                Ok(told) => {
+                    asking = self.told_refusals(asking, &told);
+                    refused = told;
+                }
+                Err(fault) => {
+                    task.records = asking;
+                    return Some(self.failed(work, &task, &fault));
+                }
+            }
         }
-        self.withdrawn(&task, &planned).await;
+        self.withdrawn(&task, &planned, &refused).await;
         self.check(asking, &changes).await
     }
 
@@ -301,7 +297,7 @@ impl Round<'_> {
         Some(open_breaker(breaker, self.zone))
     }
 
-    async fn write(&mut self, groups: Vec<Vec<Change>>, changes: &[Change]) -> Result<(), Fault<Reason>> {
+    async fn write(&mut self, groups: Vec<Vec<Change>>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
         self.snapshot().await?;
         for change in changes {
             tracing::info!(
@@ -324,7 +320,9 @@ impl Round<'_> {
             Publication::Explicit => self.provider.publish().await,
             Publication::Immediate | Publication::Asynchronous => Ok(()),
         };
-        written.and(published).map_err(|failure| providers::fault(&failure))
+        let refused = written.map_err(|failure| providers::fault(&failure))?;
+        published.map_err(|failure| providers::fault(&failure))?;
+        Ok(refused)
     }
 
     /// Keeps the zone as it was.
@@ -346,170 +344,6 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
-    async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
-        let negative = self.start.map(|start| start.negative_ttl);
-        let mut behind = asking;
-        for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
-            let mut still = Vec::new();
-            for record in behind {
-                let answers = self.answers(&record).await;
-                let names: BTreeSet<&Fqdn> = record.sets.iter().map(|set| &set.name).collect();
-                let own = changes
-                    .iter()
-                    .filter(|change| change.name().is_some_and(|name| names.contains(name)));
-                let before = record.record.status.as_ref();
-                let visible_after = write::visible_after(own, negative, self.now)
-                    .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
-                let served = Served { answers, visible_after };
-                if served.is_published() || wait.is_none() {
-                    let published = served.is_published();
-                    self.dns.note(
-                        &record.key,
-                        Progress {
-                            wanted: record.programmed.clone(),
-                            result: Ok(served),
-                            drift: drift::noted(&record, changes, self.now),
-                        },
-                    );
-                    if !published {
-                        still.push(record);
-                    }
-                } else {
-                    still.push(record);
-                }
-            }
-            behind = still;
-            let (Some(wait), false) = (wait, behind.is_empty()) else {
-                break;
-            };
-            tokio::time::sleep(*wait).await;
-        }
-        if behind.is_empty() {
-            return None;
-        }
-        let unpublished = behind.into_iter().map(|record| record.key).collect();
-        self.dns.board.give_back(
-            &self.zone.name,
-            Work {
-                unpublished,
-                ..Work::default()
-            },
-        );
-        Some(ASK_LATER)
-    }
-
-    /// The first failure puts everything back.
-    fn failed(&mut self, work: Work, task: &Task, fault: &Fault<Reason>) -> Duration {
-        self.facts.fault = Some(fault.clone());
-        self.refuse(&task.records, fault);
-        for claim in &task.claims {
-            self.stuck(claim, Some(fault.to_string()));
-        }
-        self.dns.board.give_back(&self.zone.name, work);
-        match fault.reason {
-            // Somebody else wrote meanwhile: it is read anew at once.
-            Reason::Conflict => Duration::from_millis(50),
-            _ => PROVIDER_AGAIN,
-        }
-    }
-
-    fn refuse(&self, asking: &[Asking], fault: &Fault<Reason>) {
-        for record in asking {
-            self.dns.note(
-                &record.key,
-                Progress {
-                    wanted: record.programmed.clone(),
-                    result: Err(fault.clone()),
-                    drift: record.record.status.as_ref().and_then(|status| status.drift.clone()),
-                },
-            );
-        }
-    }
-
-    fn refuse_all(&self, work: &Work, fault: &Fault<Reason>) {
-        for key in work.records.iter().chain(&work.unpublished) {
-            self.dns.note_fault(key, fault);
-        }
-    }
-
-    /// Records of which a name is somebody else's are told; the others go on.
-    fn told_conflicts(&self, asking: Vec<Asking>, planned: &BTreeMap<Fqdn, Planned>) -> Vec<Asking> {
-        let mut going_on = Vec::new();
-        for record in asking {
-            let fault = record
-                .sets
-                .iter()
-                .find_map(|set| planned.get(&set.name).and_then(|planned| planned.conflict.clone()));
-            match fault {
-                Some(fault) => self.refuse(&[record], &fault),
-                None => going_on.push(record),
-            }
-        }
-        going_on
-    }
-
-    /// Records whose data somebody else undid: put right, told, or left alone.
-    fn told_drift(&self, asking: Vec<Asking>, planned: &BTreeMap<Fqdn, Planned>) -> Vec<Asking> {
-        let mut going_on = Vec::new();
-        for record in asking {
-            match drift::judge(&record, planned, self.zone, self.now) {
-                Some((fault, drift)) => self.dns.note(
-                    &record.key,
-                    Progress {
-                        wanted: record.programmed.clone(),
-                        result: Err(fault),
-                        drift: Some(drift),
-                    },
-                ),
-                None => going_on.push(record),
-            }
-        }
-        going_on
-    }
-
-    /// Withdrawals of which nothing is left are struck off the claim.
-    async fn withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>) {
-        for claim in &task.claims {
-            let is_done = |withdrawal: &tremplin_core::api::dns::Withdrawal| {
-                let Ok(name) = Fqdn::parse(&withdrawal.name) else {
-                    return true;
-                };
-                planned.get(&name).is_none_or(|planned| planned.conflict.is_none())
-            };
-            let left: Vec<_> = claim
-                .spec
-                .withdrawals
-                .iter()
-                .filter(|withdrawal| !is_done(withdrawal))
-                .cloned()
-                .collect();
-            let why = left.iter().find_map(|withdrawal| {
-                let name = Fqdn::parse(&withdrawal.name).ok()?;
-                Some(planned.get(&name)?.conflict.as_ref()?.to_string())
-            });
-            if left.len() < claim.spec.withdrawals.len() {
-                let change = serde_json::json!({"spec": {"withdrawals": left}});
-                if let Err(fault) = self.dns.change_claim(claim, &change).await {
-                    // The claim's own round passes them on again.
-                    tracing::debug!(%fault, "failed to strike off withdrawals");
-                }
-            }
-            self.stuck(claim, why);
-            let _ = self.dns.wake.claims.send((
-                cluster_key(claim.metadata.name.as_deref().unwrap_or_default()),
-                Cause::Related,
-            ));
-        }
-    }
-
-    fn stuck(&self, claim: &tremplin_core::api::DnsClaim, why: Option<String>) {
-        let name = claim.metadata.name.clone().unwrap_or_default();
-        if self.dns.board.note_stuck(&name, why) {
-            let _ = self.dns.wake.claims.send((cluster_key(&name), Cause::Related));
-        }
-    }
-
     fn forget_old_deletions(&mut self) {
         if let Some(breaker) = &mut self.facts.kept.breaker {
             breaker.deletions = breaker::recent(&breaker.deletions, self.now);
@@ -517,63 +351,6 @@ impl Round<'_> {
                 self.facts.kept.breaker = None;
             }
         }
-    }
-
-    /// Finds the authoritative servers and asks each for the zone's start.
-    async fn ask_authorities(&mut self) {
-        let found = authority::servers(&self.zone.authorities).await;
-        let servers = match found {
-            Ok(servers) => servers,
-            Err(message) => {
-                self.facts.authorities = Some(vec![AuthorityStatus {
-                    server: self.zone.domain.to_string(),
-                    serial: None,
-                    message: Some(message),
-                }]);
-                return;
-            }
-        };
-        let asked = servers
-            .iter()
-            .map(async |server| (server, authority::start(server.address, &self.zone.domain).await));
-        let mut statuses = Vec::new();
-        for (server, start) in futures::future::join_all(asked).await {
-            if let Ok(start) = &start {
-                self.start = self.start.or(Some(*start));
-            }
-            statuses.push(AuthorityStatus {
-                server: server.name.clone(),
-                // A serial changes with every record: it is told where it matters, on the record.
-                serial: None,
-                message: start.err(),
-            });
-        }
-        self.facts.authorities = Some(statuses);
-        self.servers = servers;
-    }
-
-    async fn answers(&self, record: &Asking) -> Vec<tremplin_core::api::dns::AuthorityAnswer> {
-        let asked = self.servers.iter().map(async |server| {
-            for set in &record.sets {
-                let message = match authority::compare(server.address, set).await {
-                    Ok(None) => continue,
-                    Ok(Some(why)) | Err(why) => format!("{} {}: {why}", set.name, set.type_),
-                };
-                return tremplin_core::api::dns::AuthorityAnswer {
-                    server: server.name.clone(),
-                    serial: None,
-                    matches: false,
-                    message: Some(message),
-                };
-            }
-            tremplin_core::api::dns::AuthorityAnswer {
-                server: server.name.clone(),
-                serial: None,
-                matches: true,
-                message: None,
-            }
-        });
-        futures::future::join_all(asked).await
     }
 }
 
@@ -590,7 +367,12 @@ fn held_names(
     let withdrawn = planned
         .keys()
         .filter(|name| wants.get(name).is_some_and(|want| !want.withdraw.is_empty()));
-    asked.chain(withdrawn.cloned()).collect()
+    // With a conflict, all that is changed is that our mark gives way.
+    let retracted = planned.iter().filter(|(_, planned)| planned.conflict.is_some());
+    asked
+        .chain(withdrawn.cloned())
+        .chain(retracted.map(|(name, _)| name.clone()))
+        .collect()
 }
 
 fn open_breaker(breaker: &Breaker, zone: &Zone) -> Fault<Reason> {

@@ -31,6 +31,15 @@ pub struct Owner {
     pub since: Timestamp,
 }
 
+impl Owner {
+    /// Whether its claim comes before another: by time, and of two of one second by the cluster's name, so that both
+    /// sides see it alike.
+    pub fn is_before(&self, other: &Self) -> bool {
+        let order = |owner: &Self| (owner.since.as_second(), owner.cluster.clone(), owner.namespace.clone());
+        order(self) < order(other)
+    }
+}
+
 /// What a mark says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -69,6 +78,12 @@ impl Mark {
     /// The mark among the texts of a record set, if there is one.
     pub fn of(set: &RrSet) -> Option<Self> {
         set.values.iter().find_map(|text| Self::parse(text))
+    }
+
+    /// The oldest mark among the texts of a record set.
+    pub fn oldest(set: &RrSet) -> Option<Self> {
+        let marks = set.values.iter().filter_map(|text| Self::parse(text));
+        marks.reduce(|one, other| if other.owner.is_before(&one.owner) { other } else { one })
     }
 
     /// The record set that carries it.

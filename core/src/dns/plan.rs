@@ -85,7 +85,8 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
     let nothing = BTreeMap::new();
     let here = current.get(&want.name).unwrap_or(&nothing);
     let marked = current.get(&mark_name).and_then(|sets| sets.get(&RecordType::Txt));
-    let mark = marked.and_then(Mark::of);
+    // Two clusters may have marked it at the same time, where the provider does not compare: the older claim counts.
+    let mark = marked.and_then(Mark::oldest);
     let round = Round {
         want,
         here,
@@ -101,15 +102,20 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         return refused(Fault::stalled(Reason::ProtectedName, message, fix));
     }
     match mark {
-        Some(mark) if !mark.is_of(&want.owner) && mark.owner.since <= want.owner.since => {
+        Some(mark) if !mark.is_of(&want.owner) && mark.owner.is_before(&want.owner) => {
+            let changes = round.retract();
             if want.sets.is_empty() {
                 // What is to be withdrawn is not ours.
                 return Planned {
+                    changes,
+                    conflict: None,
                     withdrawn: want.withdraw.clone(),
-                    ..Planned::default()
                 };
             }
-            refused(held_elsewhere(&mark, want))
+            Planned {
+                changes,
+                ..refused(held_elsewhere(&mark, want))
+            }
         }
         Some(mark) => round.plan(&mark.types, profile),
         None if marked.is_some() => {
@@ -161,6 +167,18 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// Takes our mark from beside an older one.
+    fn retract(&self) -> Vec<Change> {
+        let Some(marked) = self.marked else { return Vec::new() };
+        let is_ours = |text: &String| Mark::parse(text).is_some_and(|mark| mark.is_of(&self.want.owner));
+        let mut left = marked.clone();
+        left.values.retain(|text| !is_ours(text));
+        if left.values.len() == marked.values.len() {
+            return Vec::new();
+        }
+        vec![Change::replace(marked.clone(), left)]
+    }
+
     /// `owned`: the types that our mark names.
     fn plan(&self, owned: &BTreeSet<RecordType>, profile: &Profile) -> Planned {
         let wanted: BTreeSet<_> = self.want.sets.keys().cloned().collect();

@@ -209,6 +209,33 @@ fn of_two_clusters_the_older_claim_wins() {
 }
 
 #[test]
+fn of_two_marks_at_one_name_the_newer_is_taken_back() {
+    let mut both = ours("app.z.org", &["A"]);
+    let older = mark("app.z.org", owner("two", "red", 99), &["A"]);
+    both.values.extend(older.values.clone());
+    let wanted = want("app.z.org", &[set("app.z.org", "A", "192.0.2.1")]);
+    let lost = plan(
+        &wanted,
+        &by_name([both.clone()]),
+        &shared(),
+        &profile(Atomicity::Record),
+    );
+    assert_eq!(lost.conflict.as_ref().unwrap().reason, Reason::NotOurs);
+    assert_eq!(apply(&by_name([both]), &lost.changes), by_name([older]));
+    // The winner clears the other's away.
+    let mut both = ours("app.z.org", &["A"]);
+    both.values
+        .extend(mark("app.z.org", owner("two", "red", 101), &["A"]).values);
+    let won = plan(&wanted, &by_name([both]), &shared(), &profile(Atomicity::Record));
+    assert_eq!(told(&won), ["Replace _tremplin.app.z.org TXT", "Create app.z.org A"]);
+    // Of one second, both sides see it alike.
+    let tie = by_name([mark("app.z.org", owner("zwei", "red", 100), &["A"])]);
+    assert_eq!(plan(&wanted, &tie, &shared(), &profile(BATCH)).conflict, None);
+    let tie = by_name([mark("app.z.org", owner("eins", "red", 100), &["A"])]);
+    assert!(plan(&wanted, &tie, &shared(), &profile(BATCH)).conflict.is_some());
+}
+
+#[test]
 fn a_name_of_external_dns_is_told_as_such() {
     let registry = set(
         "app.z.org",

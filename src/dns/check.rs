@@ -1,0 +1,146 @@
+//! What the authoritative servers of a zone say: only what all of them answer is published.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tremplin_core::api::dns::{AuthorityAnswer, AuthorityStatus};
+use tremplin_core::dns::status::{Progress, Served};
+use tremplin_core::dns::{Change, Fqdn};
+
+use super::board::Work;
+use super::drift;
+use super::write::{self, Asking};
+use super::zones::Round;
+use crate::dns_provider::authority;
+
+/// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
+const ASK_AGAIN: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(300),
+];
+/// About how many records the servers are asked at the same time.
+const AT_ONCE: usize = 32;
+const ASK_LATER: Duration = Duration::from_secs(1);
+
+impl Round<'_> {
+    /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
+    pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
+        let negative = self.start.map(|start| start.negative_ttl);
+        let mut behind = asking;
+        for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
+            let mut still = Vec::new();
+            let asked = self.all_answers(&behind).await;
+            for (record, answers) in behind.into_iter().zip(asked) {
+                let names: BTreeSet<&Fqdn> = record.sets.iter().map(|set| &set.name).collect();
+                let own = changes
+                    .iter()
+                    .filter(|change| change.name().is_some_and(|name| names.contains(name)));
+                let before = record.record.status.as_ref();
+                let visible_after = write::visible_after(own, negative, self.now)
+                    .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
+                let served = Served { answers, visible_after };
+                if served.is_published() || wait.is_none() {
+                    let published = served.is_published();
+                    self.dns.note(
+                        &record.key,
+                        Progress {
+                            wanted: record.programmed.clone(),
+                            result: Ok(served),
+                            drift: drift::noted(&record, changes, self.now),
+                        },
+                    );
+                    if !published {
+                        still.push(record);
+                    }
+                } else {
+                    still.push(record);
+                }
+            }
+            behind = still;
+            let (Some(wait), false) = (wait, behind.is_empty()) else {
+                break;
+            };
+            tokio::time::sleep(*wait).await;
+        }
+        if behind.is_empty() {
+            return None;
+        }
+        let unpublished = behind.into_iter().map(|record| record.key).collect();
+        self.dns.board.give_back(
+            &self.zone.name,
+            Work {
+                unpublished,
+                ..Work::default()
+            },
+        );
+        Some(ASK_LATER)
+    }
+
+    /// Finds the authoritative servers and asks each for the zone's start.
+    pub(super) async fn ask_authorities(&mut self) {
+        let found = authority::servers(&self.zone.authorities).await;
+        let servers = match found {
+            Ok(servers) => servers,
+            Err(message) => {
+                self.facts.authorities = Some(vec![AuthorityStatus {
+                    server: self.zone.domain.to_string(),
+                    serial: None,
+                    message: Some(message),
+                }]);
+                return;
+            }
+        };
+        let asked = servers
+            .iter()
+            .map(async |server| (server, authority::start(server.address, &self.zone.domain).await));
+        let mut statuses = Vec::new();
+        for (server, start) in futures::future::join_all(asked).await {
+            if let Ok(start) = &start {
+                self.start = self.start.or(Some(*start));
+            }
+            statuses.push(AuthorityStatus {
+                server: server.name.clone(),
+                // A serial changes with every record: it is told where it matters, on the record.
+                serial: None,
+                message: start.err(),
+            });
+        }
+        self.facts.authorities = Some(statuses);
+        self.servers = servers;
+    }
+
+    /// What is answered about each record, in their order.
+    async fn all_answers(&self, records: &[Asking]) -> Vec<Vec<AuthorityAnswer>> {
+        let mut all = Vec::new();
+        for some in records.chunks(AT_ONCE) {
+            all.extend(futures::future::join_all(some.iter().map(|record| self.answers(record))).await);
+        }
+        all
+    }
+
+    async fn answers(&self, record: &Asking) -> Vec<AuthorityAnswer> {
+        let asked = self.servers.iter().map(async |server| {
+            for set in &record.sets {
+                let message = match authority::compare(server.address, set).await {
+                    Ok(None) => continue,
+                    Ok(Some(why)) | Err(why) => format!("{} {}: {why}", set.name, set.type_),
+                };
+                return AuthorityAnswer {
+                    server: server.name.clone(),
+                    serial: None,
+                    matches: false,
+                    message: Some(message),
+                };
+            }
+            AuthorityAnswer {
+                server: server.name.clone(),
+                serial: None,
+                matches: true,
+                message: None,
+            }
+        });
+        futures::future::join_all(asked).await
+    }
+}
