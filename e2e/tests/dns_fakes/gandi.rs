@@ -137,6 +137,14 @@ async fn what_gandi_cannot_hold_is_refused() {
 }
 
 #[tokio::test]
+async fn a_target_without_a_dot_at_its_end_leads_into_the_zone() {
+    let gandi = start().await;
+    domain(&gandi, "PUT", "/records/app/CNAME", set(&["far.example.net"])).await;
+    let app = served(gandi.dns(), "app.beta.example", RecordType::CNAME).await;
+    assert_eq!(app.1, ["far.example.net.beta.example."]);
+}
+
+#[tokio::test]
 async fn a_bare_text_comes_back_quoted() {
     let gandi = start().await;
     assert_eq!(

@@ -106,6 +106,40 @@ async fn a_list_ends_after_twenty() {
 }
 
 #[tokio::test]
+async fn types_are_told_in_capitals_whatever_was_sent() {
+    let scaleway = start().await;
+    assert_eq!(
+        patch(&scaleway, json!([set("app", "a", "192.0.2.7")])).await.status,
+        200
+    );
+    let found = zone(&scaleway, "GET", "/records?type=a&name=app", Value::Null)
+        .await
+        .json();
+    assert_eq!(found["records"][0]["type"], "A");
+    let gone = json!({"delete": {"id_fields": {"name": "app", "type": "a"}}});
+    assert_eq!(patch(&scaleway, json!([gone])).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_after_the_last_is_empty_in_every_list() {
+    let scaleway = start().await;
+    let token = [("x-auth-token", scaleway.token())];
+    for (path, list) in [
+        (String::new(), "dns_zones"),
+        (format!("/{ZONE}/records"), "records"),
+        (format!("/{ZONE}/versions"), "versions"),
+        ("/version/1/show".to_owned(), "records"),
+    ] {
+        let url = format!("{}/dns-zones{path}", scaleway.url());
+        let first = call("GET", &url, &token, "").await.json();
+        assert!(!first[list].as_array().unwrap().is_empty(), "{url}");
+        let second = call("GET", &format!("{url}?page=2"), &token, "").await.json();
+        assert!(second[list].as_array().unwrap().is_empty(), "{url}");
+        assert_eq!(first["total_count"], second["total_count"]);
+    }
+}
+
+#[tokio::test]
 async fn a_zone_that_is_not_there_comes_to_be_and_takes_its_names_away() {
     let scaleway = start().await;
     scaleway.seed("www.dev IN A 192.0.2.1").unwrap();

@@ -110,11 +110,11 @@ impl Service for ScalewayService {
         match (*method, path) {
             ("GET", []) => self.zones(request).into(),
             ("PATCH", [zone, "records"]) if *zone != origin => self.patch_other(zone, &request.json()).into(),
-            ("GET", ["version", id, "show"]) => self.version(id).into(),
+            ("GET", ["version", id, "show"]) => self.version(id, request).into(),
             (_, [zone, ..]) if *zone != origin => refused(404, "not_found", "zone is not found").into(),
             ("GET", [_, "records"]) => self.list(request).into(),
             ("PATCH", [_, "records"]) => self.patch(&request.json()),
-            ("GET", [_, "versions"]) => self.versions().into(),
+            ("GET", [_, "versions"]) => self.list_versions(request).into(),
             ("GET", [_, "export"]) => self.export().into(),
             ("DELETE", [_] | [_, "records"]) => self.commit(Vec::new(), Reply::json(200, &json!({}))),
             ("PUT", [_, "nameservers"]) => Reply::json(200, &json!({"ns": []})).into(),
@@ -194,24 +194,22 @@ impl ScalewayService {
                 json!({"domain": origin, "subdomain": sub_domain, "status": status, "ns": [format!("ns1.{origin}")]})
             })
             .collect();
-        Reply::json(200, &json!({"total_count": zones.len(), "dns_zones": zones}))
+        paged("dns_zones", &zones, request)
     }
 
     fn list(&self, request: &Incoming) -> Reply {
         let filter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
         let (name, id) = (filter("name"), filter("id"));
-        let kind = filter("type").filter(|kind| kind != "unknown");
+        let kind = filter("type")
+            .filter(|kind| kind != "unknown")
+            .map(|kind| kind.to_uppercase());
         let entries = self.entries.iter().filter(|entry| {
             let name_fits = name.as_ref().is_none_or(|wanted| *wanted == entry.name);
             let id_fits = id.as_ref().is_none_or(|wanted| *wanted == entry.id);
             name_fits && id_fits && kind.as_ref().is_none_or(|wanted| *wanted == entry.kind)
         });
         let entries: Vec<_> = entries.map(told).collect();
-        let number = |name: &str| filter(name).and_then(|value| value.parse::<usize>().ok());
-        let (page, size) = (number("page").unwrap_or(1).max(1), number("page_size").unwrap_or(PAGE));
-        let size = size.clamp(1, LARGEST_PAGE);
-        let shown: Vec<_> = entries.iter().skip((page - 1) * size).take(size).collect();
-        Reply::json(200, &json!({"total_count": entries.len(), "records": shown}))
+        paged("records", &entries, request)
     }
 
     fn patch(&mut self, body: &Value) -> Outcome<Self> {
@@ -293,19 +291,19 @@ impl ScalewayService {
         Reply::json(200, &json!({"records": records}))
     }
 
-    fn versions(&self) -> Reply {
+    fn list_versions(&self, request: &Incoming) -> Reply {
         let ids: Vec<_> = (1..=self.versions.len())
             .map(|id| json!({"id": id.to_string()}))
             .collect();
-        Reply::json(200, &json!({"total_count": ids.len(), "versions": ids}))
+        paged("versions", &ids, request)
     }
 
-    fn version(&self, id: &str) -> Reply {
+    fn version(&self, id: &str, request: &Incoming) -> Reply {
         let index = id.parse::<usize>().ok().and_then(|id| id.checked_sub(1));
         match index.and_then(|index| self.versions.get(index)) {
             Some(entries) => {
                 let records: Vec<_> = entries.iter().map(told).collect();
-                Reply::json(200, &json!({"total_count": records.len(), "records": records}))
+                paged("records", &records, request)
             }
             None => refused(404, "not_found", "version is not found"),
         }
@@ -329,6 +327,15 @@ impl ScalewayService {
     fn rows(&self, entries: &[Entry]) -> Vec<Row> {
         zone::resolved(entries.iter().map(row).collect(), &self.world)
     }
+}
+
+/// The page that was asked for.
+fn paged(name: &str, items: &[Value], request: &Incoming) -> Reply {
+    let number = |name: &str| request.parameter(name).and_then(|value| value.parse::<usize>().ok());
+    let page = number("page").unwrap_or(1).max(1);
+    let size = number("page_size").unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    let shown: Vec<_> = items.iter().skip((page - 1) * size).take(size).collect();
+    Reply::json(200, &json!({"total_count": items.len(), name: shown}))
 }
 
 /// The data as it comes back.

@@ -52,7 +52,10 @@ impl ScalewayService {
             bare || wanted == entry.data || wanted == super::data(entry)
         });
         let same_ttl = field("ttl").is_none_or(|ttl| ttl.is_null() || *ttl == json!(entry.ttl));
-        name.as_ref() == Some(&entry.name) && field("type") == Some(&json!(entry.kind)) && same_data && same_ttl
+        // Clients write types in letters of either case.
+        let kind = field("type").and_then(Value::as_str).unwrap_or_default();
+        let same_kind = kind.eq_ignore_ascii_case(&entry.kind);
+        name.as_ref() == Some(&entry.name) && same_kind && same_data && same_ttl
     }
 
     /// The records of a change.
@@ -69,7 +72,7 @@ impl ScalewayService {
         let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default();
         let number = |field: &str| record.get(field).and_then(Value::as_u64).unwrap_or_default();
         let ttl = u32::try_from(number("ttl")).unwrap_or_default();
-        let kind = text("type").to_owned();
+        let kind = text("type").to_uppercase();
         let (priority, data) = match text("data").split_once(' ') {
             Some((priority, rest)) if kind == "MX" => (priority.parse().unwrap_or_default(), rest),
             _ => (number("priority"), text("data")),
