@@ -4,12 +4,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "dns_provider/always_data.rs"]
+mod always_data;
 #[path = "dns_provider/cases.rs"]
 mod cases;
 #[path = "dns_provider/faults.rs"]
 mod faults;
 #[path = "dns_provider/ovh.rs"]
 mod ovh;
+#[path = "dns_provider/route53.rs"]
+mod route53;
 #[path = "dns_provider/server.rs"]
 mod server;
 #[path = "dns_provider/sets.rs"]
@@ -52,7 +56,7 @@ on_each!(
         a_wrong_credential_is_unauthorized,
         an_unknown_zone_is_no_zone,
     ],
-    [bind, gandi, ovh, powerdns, scaleway]
+    [always_data, bind, gandi, ovh, point_dns, powerdns, route53, scaleway]
 );
 
 // What can be killed.
@@ -65,7 +69,8 @@ on_each!(
     [
         every_fault_is_told_as_what_it_is,
         what_was_done_without_an_answer_is_found_by_reading,
+        a_change_costs_few_requests,
         too_often_holds_for_all_zones_of_the_account,
     ],
-    [gandi, ovh, powerdns, scaleway]
+    [always_data, gandi, ovh, point_dns, powerdns, route53, scaleway]
 );

@@ -2,21 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tremplin_core::dns::rrset::{canonical, quoted, unquoted};
-use tremplin_core::dns::{Fqdn, RecordType, RrSet};
-
-/// Canonical data as zone files have it: names end with a dot, texts are quoted.
-pub(super) fn presentation(type_: &RecordType, value: &str) -> String {
-    match type_ {
-        RecordType::Txt => quoted(value),
-        RecordType::Cname | RecordType::Alias | RecordType::Ns | RecordType::Mx | RecordType::Srv
-            if !value.ends_with('.') =>
-        {
-            format!("{value}.")
-        }
-        _ => value.to_owned(),
-    }
-}
+use tremplin_core::dns::rrset::{canonical, unquoted};
+pub(super) use tremplin_core::dns::zone_file::presentation;
+use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 
 /// Canonical data from the way zone files have it. What others wrote may be no valid data of its type: it is kept as it
 /// is, so that it is still seen to be there.
@@ -43,6 +31,41 @@ pub(super) fn from_relative(type_: &RecordType, text: &str, domain: &Fqdn) -> St
         }
         _ => from_presentation(type_, text),
     }
+}
+
+/// Changes that go into one call each: all of them if they fit; if not, all of one name together, up to `most` in a call
+/// and `longest` by the measure of `size`.
+pub(super) fn batches(
+    changes: &[Change],
+    most: usize,
+    longest: usize,
+    size: impl Fn(&Change) -> usize,
+) -> Vec<Vec<&Change>> {
+    if changes.len() <= most && changes.iter().map(&size).sum::<usize>() <= longest {
+        return vec![changes.iter().collect()];
+    }
+    let mut names: Vec<Vec<&Change>> = Vec::new();
+    let mut places = BTreeMap::new();
+    for change in changes {
+        let Some(name) = change.name() else { continue };
+        let place = *places.entry(name).or_insert(names.len());
+        match names.get_mut(place) {
+            Some(some) => some.push(change),
+            None => names.push(vec![change]),
+        }
+    }
+    let mut batches: Vec<(usize, Vec<&Change>)> = Vec::new();
+    for some in names {
+        let length: usize = some.iter().copied().map(&size).sum();
+        match batches.last_mut() {
+            Some((full, batch)) if *full + length <= longest && batch.len() + some.len() <= most => {
+                *full += length;
+                batch.extend(some);
+            }
+            _ => batches.push((length, some)),
+        }
+    }
+    batches.into_iter().map(|(_, batch)| batch).collect()
 }
 
 /// Octets as signatures are written.

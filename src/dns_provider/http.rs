@@ -206,25 +206,44 @@ impl Client {
         }
     }
 
+    /// The provider wants no more requests of any zone of the account before `after`.
+    pub(super) fn busy(&self, after: Option<Duration>) -> Failure {
+        self.account.close(after)
+    }
+
     /// The JSON of a good answer.
     pub(super) fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Failure> {
+        self.expect(
+            answer,
+            |type_| type_ == "application/json" || type_.ends_with("+json"),
+            "JSON",
+        )?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.not_understood(&error))
+    }
+
+    /// The XML of an answer.
+    pub(super) fn parse_xml<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Failure> {
+        self.expect(answer, |type_| type_ == "text/xml" || type_ == "application/xml", "XML")?;
+        quick_xml::de::from_str(&String::from_utf8_lossy(&answer.body)).map_err(|error| self.not_understood(&error))
+    }
+
+    fn expect(&self, answer: &Answer, good: impl Fn(&str) -> bool, what: &str) -> Result<(), Failure> {
         let type_ = answer.headers.get(CONTENT_TYPE).and_then(|type_| type_.to_str().ok());
         let essence = type_
             .and_then(|type_| type_.split(';').next())
             .unwrap_or_default()
             .trim();
-        if essence != "application/json" && !essence.ends_with("+json") {
-            return Err(Failure::Unavailable(self.clean(&format!(
-                "{} answered with {:?} in the place of JSON",
-                self.provider, essence
-            ))));
+        if good(essence) {
+            return Ok(());
         }
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            Failure::Unavailable(format!(
-                "{} answered with JSON that is not understood: {error}",
-                self.provider
-            ))
-        })
+        Err(Failure::Unavailable(self.clean(&format!(
+            "{} answered with {essence:?} in the place of {what}",
+            self.provider
+        ))))
+    }
+
+    fn not_understood(&self, error: &dyn Error) -> Failure {
+        Failure::Unavailable(self.clean(&format!("the answer of {} is not understood: {error}", self.provider)))
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> Failure {

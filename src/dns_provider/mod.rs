@@ -4,14 +4,17 @@
 //! remove a whole zone, or all types of a name.
 
 mod account;
+mod always_data;
 pub mod authority;
 mod by_record;
 mod data;
 mod gandi;
 mod http;
 mod ovh;
+mod point_dns;
 mod powerdns;
 mod rfc2136;
+mod route53;
 mod scaleway;
 mod secret;
 
@@ -146,6 +149,18 @@ pub fn build(
         api::ProviderType::Scaleway => {
             let settings = settings.scaleway.clone().unwrap_or_default();
             Box::new(scaleway::Scaleway::new(&settings, parts)?)
+        }
+        api::ProviderType::Route53 => {
+            let settings = settings.route53.clone().unwrap_or_default();
+            Box::new(route53::Route53::new(&settings, parts)?)
+        }
+        api::ProviderType::AlwaysData => {
+            let settings = settings.always_data.clone().unwrap_or_default();
+            Box::new(always_data::AlwaysData::new(&settings, parts)?)
+        }
+        api::ProviderType::PointDns => {
+            let settings = settings.point_dns.clone().unwrap_or_default();
+            Box::new(point_dns::PointDns::new(&settings, parts)?)
         }
         api::ProviderType::PowerDns => {
             let settings = settings.power_dns.as_ref().ok_or_else(|| missing("powerDNS"))?;

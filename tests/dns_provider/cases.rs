@@ -217,6 +217,8 @@ pub async fn a_type_takes_the_place_of_another(server: &Server) {
         Change::create(aaaa.clone()),
     ];
     for (changes, sets) in [(there, vec![cname.clone()]), (back, vec![a.clone(), aaaa.clone()])] {
+        // What is looked up once is known by then.
+        read(&*provider, &["app"]).await;
         let calls = server.calls();
         if matches!(provider.profile().atomicity, Atomicity::Batch(_)) {
             provider.write(&changes).await.unwrap();

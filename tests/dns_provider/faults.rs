@@ -66,6 +66,28 @@ pub async fn what_was_done_without_an_answer_is_found_by_reading(server: &Server
     }
 }
 
+/// Counted by the proxy, which does no harm here.
+pub async fn a_change_costs_few_requests(server: &Server) {
+    let (provider, proxy) = (server.provider(), server.proxy());
+    let before = set("app", "A", 600, &["192.0.2.1"]);
+    let after = set("app", "A", 600, &["192.0.2.2"]);
+    // What is looked up once is known by then.
+    read(&*provider, &["app"]).await;
+    let changes = [
+        Change::create(before.clone()),
+        Change::replace(before, after.clone()),
+        Change::delete(after),
+    ];
+    for (change, cost) in changes.into_iter().zip(server.costs()) {
+        let seen = proxy.seen();
+        provider.write(std::slice::from_ref(&change)).await.unwrap();
+        assert_eq!(proxy.seen() - seen, cost, "{}", change.action());
+    }
+    let seen = proxy.seen();
+    provider.read(&[set("app", "A", 600, &[]).name].into()).await.unwrap();
+    assert_eq!(proxy.seen() - seen, 1, "read");
+}
+
 pub async fn too_often_holds_for_all_zones_of_the_account(server: &Server) {
     let (provider, proxy) = (server.provider(), server.proxy());
     provider.verify().await.unwrap();

@@ -9,7 +9,7 @@ use tremplin::dns_provider::{Failure, Provider, Shared, build};
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::rrset::{canonical, unquoted};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
-use tremplin_e2e::dns::fake::{FakeOptions, Gandi, Ovh, Scaleway};
+use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions, Gandi, Ovh, PointDns, Route53, Scaleway};
 use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, Answer};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
@@ -37,10 +37,13 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What runs, which ends with this value.
 enum Program {
+    AlwaysData(AlwaysData),
     Bind(Bind),
     Gandi(Gandi),
     Ovh(Ovh),
+    PointDns(PointDns),
     PowerDns(PowerDns),
+    Route53(Route53),
     Scaleway(Scaleway),
 }
 
@@ -55,6 +58,8 @@ struct Facts {
     dns: SocketAddr,
     /// The method of the request that makes a record.
     creates_by: &'static str,
+    /// How many requests it takes to make, replace and remove a set of one value.
+    costs: [usize; 3],
     /// How many sets make the zone a large one: several messages or pages, and not minutes at the provider's pace.
     many: usize,
 }
@@ -75,6 +80,27 @@ pub struct Server {
 }
 
 impl Server {
+    pub async fn always_data() -> Self {
+        Self::always_data_with(FakeOptions::new(ZONE)).await
+    }
+
+    pub async fn always_data_with(options: FakeOptions) -> Self {
+        let fake = AlwaysData::start(options).await.unwrap();
+        // What a zone begins with is not the user's.
+        fake.seed(&format!("$TTL 300\n{FOREIGN}")).unwrap();
+        let facts = Facts {
+            type_: "AlwaysData",
+            settings: ["alwaysData", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![("api-key", fake.api_key())],
+            dns: fake.dns(),
+            creates_by: "POST",
+            costs: [1, 2, 2],
+            many: 30,
+        };
+        Self::of(Program::AlwaysData(fake), facts)
+    }
+
     pub async fn bind() -> Self {
         Self::bind_with_policy("grant tremplin zonesub ANY;").await
     }
@@ -95,6 +121,7 @@ impl Server {
             ],
             dns: bind.address(),
             creates_by: "UPDATE",
+            costs: [1, 1, 1],
             many: 1_000,
         };
         Self::of(Program::Bind(bind), facts)
@@ -109,6 +136,7 @@ impl Server {
             secret: vec![("token", fake.token())],
             dns: fake.dns(),
             creates_by: "POST",
+            costs: [1, 1, 1],
             many: 250,
         };
         Self::of(Program::Gandi(fake), facts)
@@ -131,9 +159,25 @@ impl Server {
             ],
             dns: fake.dns(),
             creates_by: "POST",
+            costs: [1, 3, 3],
             many: 60,
         };
         Self::of(Program::Ovh(fake), facts)
+    }
+
+    pub async fn point_dns() -> Self {
+        let fake = PointDns::start(fake()).await.unwrap();
+        let facts = Facts {
+            type_: "PointDNS",
+            settings: ["pointDNS", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![("email", fake.user().to_owned()), ("api-token", fake.token())],
+            dns: fake.dns(),
+            creates_by: "POST",
+            costs: [1, 2, 2],
+            many: 30,
+        };
+        Self::of(Program::PointDns(fake), facts)
     }
 
     pub async fn powerdns() -> Self {
@@ -148,9 +192,28 @@ impl Server {
             secret: vec![("api-key", server.api_key().to_owned())],
             dns: server.dns(),
             creates_by: "PATCH",
+            costs: [1, 1, 1],
             many: 1_000,
         };
         Self::of(Program::PowerDns(server), facts)
+    }
+
+    pub async fn route53() -> Self {
+        let fake = Route53::start(fake()).await.unwrap();
+        let facts = Facts {
+            type_: "Route53",
+            settings: ["route53", "url"],
+            url: fake.url().to_owned(),
+            secret: vec![
+                ("access-key-id", fake.access_key_id()),
+                ("secret-access-key", fake.secret_access_key()),
+            ],
+            dns: fake.dns(),
+            creates_by: "POST",
+            costs: [1, 1, 1],
+            many: 700,
+        };
+        Self::of(Program::Route53(fake), facts)
     }
 
     pub async fn scaleway() -> Self {
@@ -162,6 +225,7 @@ impl Server {
             secret: vec![("secret-key", fake.token())],
             dns: fake.dns(),
             creates_by: "PATCH",
+            costs: [1, 1, 1],
             many: 250,
         };
         Self::of(Program::Scaleway(fake), facts)
@@ -183,10 +247,24 @@ impl Server {
         }
     }
 
+    pub fn as_always_data(&self) -> &AlwaysData {
+        match &self.program {
+            Program::AlwaysData(fake) => fake,
+            _ => panic!("not AlwaysData"),
+        }
+    }
+
     pub fn as_gandi(&self) -> &Gandi {
         match &self.program {
             Program::Gandi(fake) => fake,
             _ => panic!("not Gandi"),
+        }
+    }
+
+    pub fn as_route53(&self) -> &Route53 {
+        match &self.program {
+            Program::Route53(fake) => fake,
+            _ => panic!("not Route 53"),
         }
     }
 
@@ -217,6 +295,11 @@ impl Server {
         self.facts.creates_by
     }
 
+    /// How many requests it takes to make, replace and remove a set of one value.
+    pub fn costs(&self) -> [usize; 3] {
+        self.facts.costs
+    }
+
     /// How many sets make its zone a large one.
     pub fn many(&self) -> usize {
         self.facts.many
@@ -231,6 +314,10 @@ impl Server {
         } = &self.facts;
         let url = self.proxy.as_ref().map_or(url.as_str(), FaultProxy::url);
         let settings = json!({"type": type_, "secretRef": {"name": "zone"}, *field: {*url_field: url}});
+        let mut settings = settings;
+        if let Program::AlwaysData(fake) = &self.program {
+            settings[*field]["account"] = fake.account().into();
+        }
         let settings: api::Provider = serde_json::from_value(settings).unwrap();
         let mut secret = self.facts.secret.clone();
         change(&mut secret);
@@ -273,8 +360,11 @@ impl Server {
     pub fn calls(&self) -> Option<usize> {
         match &self.program {
             Program::Bind(_) | Program::PowerDns(_) => None,
+            Program::AlwaysData(fake) => Some(fake.count()),
             Program::Gandi(fake) => Some(fake.count()),
+            Program::PointDns(fake) => Some(fake.count()),
             Program::Ovh(fake) => Some(fake.count()),
+            Program::Route53(fake) => Some(fake.count()),
             Program::Scaleway(fake) => Some(fake.count()),
         }
     }

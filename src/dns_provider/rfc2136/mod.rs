@@ -18,6 +18,7 @@ use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 
 use self::exchange::{Connection, Server};
+use super::data::batches;
 use super::{Credential, Failure, Parts, Provider};
 
 /// How many sets go into one update.
@@ -243,38 +244,11 @@ fn expected(change: &Change, all: &[&Change], texts: &BTreeMap<Fqdn, Vec<Record>
     Ok(records)
 }
 
-/// Changes that go into one update each: all of one name together, and none too long.
-fn batches(changes: &[Change]) -> Vec<Vec<&Change>> {
-    let size = |change: &&Change| -> usize {
-        let sets = [&change.before, &change.after];
-        let values = sets.into_iter().flatten().flat_map(|set| &set.values);
-        values.map(|value| value.len() + value.len() / 255 + 300).sum::<usize>() + 900
-    };
-    if changes.len() <= BATCH && changes.iter().map(|change| size(&change)).sum::<usize>() <= LONGEST {
-        return vec![changes.iter().collect()];
-    }
-    let mut names: Vec<(&Fqdn, Vec<&Change>)> = Vec::new();
-    let mut places = BTreeMap::new();
-    for change in changes {
-        let Some(name) = change.name() else { continue };
-        let place = *places.entry(name).or_insert(names.len());
-        match names.get_mut(place) {
-            Some((_, some)) => some.push(change),
-            None => names.push((name, vec![change])),
-        }
-    }
-    let mut batches: Vec<(usize, Vec<&Change>)> = Vec::new();
-    for (_, some) in names {
-        let length: usize = some.iter().map(size).sum();
-        match batches.last_mut() {
-            Some((full, batch)) if *full + length <= LONGEST && batch.len() + some.len() <= BATCH => {
-                *full += length;
-                batch.extend(some);
-            }
-            _ => batches.push((length, some)),
-        }
-    }
-    batches.into_iter().map(|(_, batch)| batch).collect()
+/// About how many octets a change takes in a message.
+fn size(change: &Change) -> usize {
+    let sets = [&change.before, &change.after];
+    let values = sets.into_iter().flatten().flat_map(|set| &set.values);
+    values.map(|value| value.len() + value.len() / 255 + 300).sum::<usize>() + 900
 }
 
 impl Provider for Rfc2136 {
@@ -355,7 +329,7 @@ impl Provider for Rfc2136 {
                 return Ok(());
             }
             let mut connection = self.server.connect().await?;
-            for batch in batches(changes) {
+            for batch in batches(changes, BATCH, LONGEST, size) {
                 self.swap(&mut connection, &batch).await?;
             }
             Ok(())

@@ -1,0 +1,42 @@
+//! What AlwaysData alone has: few writes per minute, and records that are not the user's.
+
+use tremplin::dns_provider::Failure;
+use tremplin_core::dns::Change;
+use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions};
+
+use super::server::{Server, ZONE, set};
+
+#[tokio::test]
+async fn as_many_writes_as_are_taken_at_once_are_made_at_once() {
+    let server = Server::always_data_with(FakeOptions {
+        limits: AlwaysData::LIMITS.to_vec(),
+        ..FakeOptions::new(ZONE)
+    })
+    .await;
+    let provider = server.provider();
+    let changes: Vec<_> = (0..50)
+        .map(|index| Change::create(set(&format!("app-{index}"), "A", 600, &["192.0.2.1"])))
+        .collect();
+    provider.write(&changes).await.unwrap();
+    let calls = server.as_always_data().calls();
+    assert!(calls.iter().all(|call| call.status < 400), "{calls:?}");
+    // One more has to wait for minutes, and what only reads has not.
+    let one_more = [Change::create(set("one-more", "A", 600, &["192.0.2.1"]))];
+    let mut write = provider.write(&one_more);
+    assert!(futures::poll!(&mut write).is_pending());
+    server.provider().verify().await.unwrap();
+    assert!(futures::poll!(&mut write).is_pending());
+}
+
+#[tokio::test]
+async fn records_of_the_service_itself_are_refused() {
+    let server = Server::always_data().await;
+    let before = set("ns1", "A", 300, &["127.0.0.1"]);
+    let after = set("ns1", "A", 300, &["192.0.2.1"]);
+    let failure = server
+        .provider()
+        .write(&[Change::replace(before, after)])
+        .await
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Refused(_)), "{failure:?}");
+}
