@@ -24,7 +24,7 @@ pub use program::Program;
 pub(crate) use program::enter;
 
 /// The variable by which every program of a cluster can be found, whoever started it: its folder.
-const CLUSTER: &str = "TREMPLIN_CLUSTER";
+const CLUSTER: &str = "TREMPLIN_E2E_FOLDER";
 /// Lines of its log that tell why a program ended.
 const TAIL: usize = 15;
 
