@@ -12,6 +12,8 @@ mod helm;
 mod install;
 #[path = "rbac/life.rs"]
 mod life;
+#[path = "rbac/names.rs"]
+mod names;
 #[path = "rbac/rights.rs"]
 mod rights;
 #[path = "rbac/team.rs"]
@@ -25,6 +27,7 @@ use install::{OPERATORS, install};
 use kube::Client;
 use kube::api::{Api, PostParams};
 use life::{live_a_full_life, lose_a_release, meet_a_full_quota, meet_objects_of_others};
+use names::live_with_names;
 use rights::{Right, UNSEEN, granted, needed};
 use serde_json::json;
 use team::{Team, app};
@@ -98,6 +101,7 @@ async fn every_right_is_used_and_nothing_more_is_needed() {
     live_a_full_life(&team).await;
     lose_a_release(&team).await;
     meet_a_full_quota(&full).await;
+    live_with_names(&team, &full).await;
     operator.check().unwrap();
 
     let _ = plane.audit_log().mark(&client).await.unwrap();

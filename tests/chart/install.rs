@@ -57,14 +57,19 @@ pub async fn install(plane: &ControlPlane) {
 
 /// The objects of a kind, given as `group/version/Kind/plural`, in a namespace.
 pub fn objects_of(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource(kind))
+}
+
+/// The objects of a cluster-scoped kind, given likewise.
+pub fn cluster_objects_of(client: &Client, kind: &str) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &resource(kind))
+}
+
+fn resource(kind: &str) -> ApiResource {
     let mut parts = kind.split('/');
     let mut next = || parts.next().unwrap();
     let kind = GroupVersionKind::gvk(next(), next(), next());
-    Api::namespaced_with(
-        client.clone(),
-        namespace,
-        &ApiResource::from_gvk_with_plural(&kind, next()),
-    )
+    ApiResource::from_gvk_with_plural(&kind, next())
 }
 
 /// The apps of a namespace, as whoever writes them sees them.

@@ -7,7 +7,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
 
-use crate::install::{eventually, object, objects_of, startup_apps};
+use crate::install::{cluster_objects_of, eventually, object, objects_of, startup_apps};
 
 pub const SERVICE_ACCOUNTS: &str = "/v1/ServiceAccount/serviceaccounts";
 pub const CONFIG_MAPS: &str = "/v1/ConfigMap/configmaps";
@@ -34,6 +34,10 @@ pub struct Team {
 impl Team {
     pub fn api(&self, kind: &str) -> Api<DynamicObject> {
         objects_of(&self.client, &self.namespace, kind)
+    }
+
+    pub fn cluster_api(&self, kind: &str) -> Api<DynamicObject> {
+        cluster_objects_of(&self.client, kind)
     }
 
     pub async fn create(&self, kind: &str, value: Value) {
@@ -78,6 +82,14 @@ impl Team {
 
     pub async fn gone(&self, kind: &str, name: &str) {
         let api = self.api(kind);
+        eventually(&format!("no {kind} {name}"), async || {
+            api.get_opt(name).await.unwrap().is_none()
+        })
+        .await;
+    }
+
+    pub async fn gone_from_cluster(&self, kind: &str, name: &str) {
+        let api = self.cluster_api(kind);
         eventually(&format!("no {kind} {name}"), async || {
             api.get_opt(name).await.unwrap().is_none()
         })
