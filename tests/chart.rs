@@ -40,12 +40,15 @@ const VALUE_SETS: [&[&str]; 4] = [
         "tolerations=[{\"operator\":\"Exists\"}]",
         "affinity={\"nodeAffinity\":{}}",
         "extraArgs=[\"--concurrency=32\"]",
-        "extraEnv=[{\"name\":\"HTTPS_PROXY\",\"value\":\"http://proxy:3128\"}]",
+        "extraEnv=[{\"name\":\"TREMPLIN_CONCURRENCY\",\"value\":\"32\"}]",
+        "cluster=\"prod-1\"",
+        "proxy={\"https\":\"http://proxy.internal:3128\",\"exclude\":[\".internal\",\"10.0.0.0/8\"]}",
+        "networkPolicy.dnsProviders={\"ports\":[8081,3128],\"cidrs\":[\"10.1.0.0/16\"]}",
     ],
     &[
         "platform={\"profile\":\"cpin-mi\"}",
         "security={\"runAsUser\":1000650000,\"runAsGroup\":0,\"fsGroup\":1000650000}",
-        "networkPolicy.metricsFrom=[]",
+        "networkPolicy={\"metricsFrom\":[],\"dnsProviders\":{\"ports\":[]}}",
         "log={\"format\":\"text\",\"level\":\"info,tremplin::cluster=debug\"}",
     ],
     &[
@@ -94,6 +97,13 @@ async fn a_wrong_value_is_refused_and_named() {
         (
             "resources={\"limits\":{\"cpu\":\"1\",\"memory\":\"lots\"}}",
             "at '/resources/limits/memory'",
+        ),
+        ("cluster=\"prod 1\"", "at '/cluster'"),
+        ("proxy={\"https\":\"proxy:3128\"}", "at '/proxy/https'"),
+        ("proxy={\"exclude\":[\"a,b\"]}", "at '/proxy/exclude/0'"),
+        (
+            "networkPolicy.dnsProviders={\"ports\":[70000]}",
+            "at '/networkPolicy/dnsProviders/ports/0'",
         ),
         ("policyLabels={\"env\":\"not a label\"}", "at '/policyLabels/env'"),
         ("serviceAccount={\"create\":false}", "name the account to run as"),
@@ -213,6 +223,57 @@ async fn the_selector_is_the_same_whatever_the_values() {
             assert_eq!(&labels[key], value);
         }
     }
+}
+
+/// The ports that the operator may go out to, each with its protocol, and where to.
+fn ways_out(objects: &[Value]) -> Vec<(String, Value)> {
+    let rules = of_kind(objects, "NetworkPolicy")[0]["spec"]["egress"]
+        .as_array()
+        .unwrap();
+    let mut ways = Vec::new();
+    for rule in rules {
+        for port in rule["ports"].as_array().unwrap() {
+            let way = format!("{}/{}", port["port"], port["protocol"].as_str().unwrap());
+            ways.push((way, rule["to"].clone()));
+        }
+    }
+    ways
+}
+
+#[tokio::test]
+async fn the_operator_reaches_dns_and_the_providers_of_zones() {
+    let ways = ways_out(&render(&[]).await);
+    for port in ["53/UDP", "53/TCP", "443/TCP"] {
+        assert!(ways.contains(&(port.to_owned(), Value::Null)), "{port}: {ways:?}");
+    }
+    let given = json!([{"ipBlock": {"cidr": "10.1.0.0/16"}}]);
+    let ways = ways_out(&render(VALUE_SETS[1]).await);
+    for port in ["8081/TCP", "8081/UDP", "3128/TCP"] {
+        assert!(ways.contains(&(port.to_owned(), given.clone())), "{port}: {ways:?}");
+    }
+    let without: Vec<_> = ways_out(&render(VALUE_SETS[2]).await)
+        .into_iter()
+        .map(|(way, _)| way)
+        .collect();
+    let dns_and_server = ["53/UDP", "53/TCP", "5353/UDP", "5353/TCP", "443/TCP", "6443/TCP"];
+    assert_eq!(without, dns_and_server);
+}
+
+#[tokio::test]
+async fn the_cluster_and_the_proxy_are_given_to_the_operator() {
+    let objects = render(VALUE_SETS[1]).await;
+    let environment = pod_spec(&objects)["containers"][0]["env"].as_array().unwrap();
+    for (name, value) in [
+        ("TREMPLIN_CLUSTER", "prod-1"),
+        ("HTTPS_PROXY", "http://proxy.internal:3128"),
+        ("NO_PROXY", ".internal,10.0.0.0/8"),
+    ] {
+        let variable = json!({"name": name, "value": value});
+        assert!(environment.contains(&variable), "{name}: {environment:?}");
+    }
+    let plain = render(&[]).await;
+    let environment = pod_spec(&plain)["containers"][0]["env"].to_string();
+    assert!(!environment.contains("PROXY") && !environment.contains("TREMPLIN_CLUSTER"));
 }
 
 #[tokio::test]
