@@ -19,17 +19,18 @@ use super::records::record_key;
 use super::write;
 use super::zones::{Round, next_audit};
 use crate::cluster::{Group, Seen};
+use crate::key::Key;
 
 /// When each zone was last looked at since this program began.
 #[derive(Default)]
 pub struct Audits(Mutex<HashMap<String, Timestamp>>);
 
 impl Audits {
-    fn last(&self, zone: &str) -> Option<Timestamp> {
+    pub(super) fn last(&self, zone: &str) -> Option<Timestamp> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(zone).copied()
     }
 
-    fn note(&self, zone: &str, at: Timestamp) {
+    pub(super) fn note(&self, zone: &str, at: Timestamp) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -38,6 +39,16 @@ impl Audits {
 }
 
 impl Dns {
+    /// Every record at or below a zone's domain that can be read.
+    pub(super) fn records_of(&self, zone: &Zone) -> BTreeSet<Key> {
+        let records = self.records.group(&Group::Name(zone.domain.to_string()));
+        let readable = records.iter().filter_map(|seen| match &**seen {
+            Seen::Object(record) => Some(record_key(record)),
+            Seen::Malformed(_) => None,
+        });
+        readable.collect()
+    }
+
     /// How many record sets of a zone are ours, by the statuses of their records.
     pub(super) fn owned(&self, zone: &Zone) -> usize {
         let records = self.records.group(&Group::Name(zone.domain.to_string()));
@@ -98,15 +109,8 @@ impl Round<'_> {
 
     /// Counts, and gives what differs to the writer.
     fn compare(&mut self, current: &Sets) {
-        let records = self.dns.records.group(&Group::Name(self.zone.domain.to_string()));
         let all = Work {
-            records: records
-                .iter()
-                .filter_map(|seen| match &**seen {
-                    Seen::Object(record) => Some(record_key(record)),
-                    Seen::Malformed(_) => None,
-                })
-                .collect(),
+            records: self.dns.records_of(self.zone),
             ..Work::default()
         };
         let task = self.dns.task(&all, self.zone);

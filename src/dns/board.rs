@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tremplin_core::api::dns::Request;
 use tremplin_core::dns::status::Progress;
 
 use crate::key::Key;
@@ -37,6 +38,8 @@ struct Inner {
     progress: HashMap<Key, Progress>,
     /// Why the withdrawals of a claim are not done.
     stuck: HashMap<String, String>,
+    /// What a desk is asked to do, by claim.
+    requests: HashMap<String, Vec<Request>>,
 }
 
 impl Board {
@@ -112,6 +115,24 @@ impl Board {
         match why {
             Some(why) => drop(inner.stuck.insert(claim.to_owned(), why)),
             None => drop(inner.stuck.remove(claim)),
+        }
+        news
+    }
+
+    /// What a desk is asked to do about a claim.
+    pub fn requests(&self, claim: &str) -> Vec<Request> {
+        self.lock().requests.get(claim).cloned().unwrap_or_default()
+    }
+
+    /// Notes what a desk is asked to do about a claim. Tells whether that is news.
+    pub fn note_requests(&self, claim: &str, requests: Vec<Request>) -> bool {
+        let mut inner = self.lock();
+        let before = inner.requests.get(claim).map(Vec::as_slice).unwrap_or_default();
+        let news = before != requests.as_slice();
+        if requests.is_empty() {
+            inner.requests.remove(claim);
+        } else {
+            inner.requests.insert(claim.to_owned(), requests);
         }
         news
     }

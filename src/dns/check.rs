@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tremplin_core::api::dns::{AuthorityAnswer, AuthorityStatus};
 use tremplin_core::dns::status::{Progress, Served};
-use tremplin_core::dns::{Change, Fqdn};
+use tremplin_core::dns::{Change, Fqdn, Zone};
 
 use super::board::Work;
 use super::drift;
 use super::write::{self, Asking};
 use super::zones::Round;
-use crate::dns_provider::authority;
+use crate::dns_provider::authority::{self, Server, Start};
 
 /// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
 const ASK_AGAIN: [Duration; 4] = [
@@ -80,35 +80,10 @@ impl Round<'_> {
 
     /// Finds the authoritative servers and asks each for the zone's start.
     pub(super) async fn ask_authorities(&mut self) {
-        let found = authority::servers(&self.zone.authorities).await;
-        let servers = match found {
-            Ok(servers) => servers,
-            Err(message) => {
-                self.facts.authorities = Some(vec![AuthorityStatus {
-                    server: self.zone.domain.to_string(),
-                    serial: None,
-                    message: Some(message),
-                }]);
-                return;
-            }
-        };
-        let asked = servers
-            .iter()
-            .map(async |server| (server, authority::start(server.address, &self.zone.domain).await));
-        let mut statuses = Vec::new();
-        for (server, start) in futures::future::join_all(asked).await {
-            if let Ok(start) = &start {
-                self.start = self.start.or(Some(*start));
-            }
-            statuses.push(AuthorityStatus {
-                server: server.name.clone(),
-                // A serial changes with every record: it is told where it matters, on the record.
-                serial: None,
-                message: start.err(),
-            });
-        }
+        let (servers, statuses, start) = authorities(self.zone).await;
         self.facts.authorities = Some(statuses);
         self.servers = servers;
+        self.start = start;
     }
 
     /// What is answered about each record, in their order.
@@ -143,4 +118,32 @@ impl Round<'_> {
         });
         futures::future::join_all(asked).await
     }
+}
+
+/// The authoritative servers of a zone, what to tell of them, and the zone's start as the first that answers has it.
+pub async fn authorities(zone: &Zone) -> (Vec<Server>, Vec<AuthorityStatus>, Option<Start>) {
+    let servers = match authority::servers(&zone.authorities).await {
+        Ok(servers) => servers,
+        Err(message) => {
+            let status = AuthorityStatus {
+                server: zone.domain.to_string(),
+                serial: None,
+                message: Some(message),
+            };
+            return (Vec::new(), vec![status], None);
+        }
+    };
+    let asked = servers
+        .iter()
+        .map(|server| authority::start(server.address, &zone.domain));
+    let starts = futures::future::join_all(asked).await;
+    let start = starts.iter().find_map(|start| start.as_ref().ok().copied());
+    let status = |(server, start): (&Server, Result<Start, String>)| AuthorityStatus {
+        server: server.name.clone(),
+        // A serial changes with every record: it is told where it matters, on the record.
+        serial: None,
+        message: start.err(),
+    };
+    let statuses = servers.iter().zip(starts).map(status).collect();
+    (servers, statuses, start)
 }

@@ -68,6 +68,10 @@ impl Dns {
             _ => self.uses_without_zone(claim),
         };
         self.pass_on_withdrawals(claim, open.as_deref());
+        if let (Some(open), false) = (&open, self.board.requests(&claim.name_any()).is_empty()) {
+            // The desk may have said something about it.
+            let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
+        }
         match claim::next(&claim.spec, sets.len(), zone, now) {
             Step::Keep => {}
             Step::Retake => {
@@ -157,7 +161,7 @@ impl Dns {
             uses,
             stuck: self.board.stuck(&claim.name_any()),
             approvals: zone.map(|zone| approvals(claim, zone, sets)).unwrap_or_default(),
-            requests: Vec::new(),
+            requests: self.board.requests(&claim.name_any()),
             now: (self.now)(),
         };
         let new = claim_status(claim, facts);

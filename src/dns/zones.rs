@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::DnsZone;
-use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange};
+use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, ProviderType};
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::status::{Progress, ZoneFacts, zone_status};
@@ -88,6 +88,9 @@ impl Dns {
             return self
                 .cannot(object, Fault::stalled(Reason::DuplicateZone, message, ""))
                 .await;
+        }
+        if zone.provider == ProviderType::Request {
+            return self.desk_round(object, &zone).await;
         }
         if !Self::has_client(zone.provider) {
             let message = format!("zones of type {} cannot be written yet", zone.provider.as_str());
@@ -183,7 +186,12 @@ impl Dns {
         }
     }
 
-    async fn tell_zone(&self, object: &DnsZone, facts: ZoneFacts, now: Timestamp) -> Result<(), Fault<Reason>> {
+    pub(super) async fn tell_zone(
+        &self,
+        object: &DnsZone,
+        facts: ZoneFacts,
+        now: Timestamp,
+    ) -> Result<(), Fault<Reason>> {
         let new: DnsZoneStatus = zone_status(object, facts, now);
         if object.status.as_ref() == Some(&new) {
             return Ok(());

@@ -113,22 +113,7 @@ pub async fn compare(server: SocketAddr, wanted: &RrSet) -> Result<Option<String
         let found = answers.iter().any(|answer| !answer.answers.is_empty());
         return Ok((!found).then(|| "answers no address yet".to_owned()));
     }
-    let code = wire::code(&wanted.type_).map_err(|failure| failure.to_string())?;
-    // `*` itself is a name like others to the servers (RFC 4592, 2.3): asked for so, it is answered as it is written.
-    let answer = ask(server, &wanted.name, code).await?;
-    let referral = wanted.type_ == RecordType::Ns;
-    match answer.metadata.response_code {
-        ResponseCode::NoError if answer.metadata.authoritative || referral => {}
-        ResponseCode::NXDomain => return Ok(Some("answers that there is no such name".to_owned())),
-        code => return Err(format!("answers {code}")),
-    }
-    let records = answer
-        .answers
-        .iter()
-        .chain(answer.authorities.iter().filter(|_| referral));
-    let found = wire::sets(records)
-        .into_iter()
-        .find(|set| set.name == wanted.name && set.type_ == wanted.type_);
+    let found = lookup(server, &wanted.name, &wanted.type_).await?;
     Ok(match found {
         Some(found) if found.values == wanted.values => None,
         Some(found) => {
@@ -137,6 +122,30 @@ pub async fn compare(server: SocketAddr, wanted: &RrSet) -> Result<Option<String
         }
         None => Some(format!("answers that there is no {}", wanted.type_)),
     })
+}
+
+/// The set that a server answers; `None`: it says that there is none.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn lookup(server: SocketAddr, name: &Fqdn, type_: &RecordType) -> Result<Option<RrSet>, String> {
+    let code = wire::code(type_).map_err(|failure| failure.to_string())?;
+    // `*` itself is a name like others to the servers (RFC 4592, 2.3): asked for so, it is answered as it is written.
+    let answer = ask(server, name, code).await?;
+    let referral = *type_ == RecordType::Ns;
+    match answer.metadata.response_code {
+        ResponseCode::NoError if answer.metadata.authoritative || referral => {}
+        ResponseCode::NXDomain => return Ok(None),
+        code => return Err(format!("answers {code}")),
+    }
+    let records = answer
+        .answers
+        .iter()
+        .chain(answer.authorities.iter().filter(|_| referral));
+    let found = wire::sets(records)
+        .into_iter()
+        .find(|set| set.name == *name && set.type_ == *type_);
+    Ok(found)
 }
 
 async fn ask(server: SocketAddr, name: &Fqdn, code: Code) -> Result<Message, String> {

@@ -24,6 +24,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns as api;
+use tremplin_core::dns::profile::{Alias, Atomicity, Publication};
 use tremplin_core::dns::{Change, Fqdn, Profile, RrSet};
 
 pub use self::account::Shared;
@@ -99,12 +100,27 @@ pub enum Failure {
     Settings(String),
 }
 
+/// What can be asked of humans, and of another controller.
+const BY_HAND: Profile = Profile {
+    name: "the desk",
+    min_ttl: 1,
+    max_ttl: 86_400 * 7,
+    atomicity: Atomicity::Set,
+    alias: Alias::Never,
+    publication: Publication::Asynchronous,
+    reads_by_name: 0,
+    snapshots: false,
+    rate: None,
+};
+
 /// What a provider can do, known without a credential.
 pub fn profile(type_: api::ProviderType) -> Profile {
     match type_ {
+        api::ProviderType::Gandi => gandi::PROFILE,
         api::ProviderType::Ovh => ovh::PROFILE,
+        api::ProviderType::Scaleway => scaleway::PROFILE,
         api::ProviderType::Rfc2136 => rfc2136::PROFILE,
-        // The others' are given as their clients are built.
+        api::ProviderType::ExternalDns | api::ProviderType::Request => BY_HAND,
         _ => powerdns::PROFILE,
     }
 }

@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod change;
 pub mod cidr;
 pub mod claim;
+pub mod desk;
 pub mod import;
 pub mod judge;
 pub mod mail;
