@@ -116,12 +116,15 @@ const BY_HAND: Profile = Profile {
 /// What a provider can do, known without a credential.
 pub fn profile(type_: api::ProviderType) -> Profile {
     match type_ {
-        api::ProviderType::Gandi => gandi::PROFILE,
         api::ProviderType::Ovh => ovh::PROFILE,
+        api::ProviderType::Gandi => gandi::PROFILE,
         api::ProviderType::Scaleway => scaleway::PROFILE,
+        api::ProviderType::Route53 => route53::PROFILE,
+        api::ProviderType::AlwaysData => always_data::PROFILE,
+        api::ProviderType::PointDns => point_dns::PROFILE,
+        api::ProviderType::PowerDns => powerdns::PROFILE,
         api::ProviderType::Rfc2136 => rfc2136::PROFILE,
         api::ProviderType::ExternalDns | api::ProviderType::Request => BY_HAND,
-        _ => powerdns::PROFILE,
     }
 }
 

@@ -68,18 +68,18 @@ pub fn waiting(
         .iter()
         .map(|request| format!("{} {} {}", request.action, request.name, request.type_))
         .collect();
-    let mut message = format!(
-        "the zone's desk is asked: {}; the request is in the status of the DnsClaim {claim}",
-        asked.join(", ")
-    );
-    match (said(TAKEN_BY), said(DONE_AT)) {
-        (Some(who), None) => message += &format!("; taken by {who}"),
+    let answer = match (said(TAKEN_BY), said(DONE_AT)) {
+        (None, None) => String::new(),
+        (Some(who), None) => format!("; taken by {who}"),
         (who, Some(when)) => {
             let who = who.map_or("the desk", String::as_str);
-            message += &format!("; {who} says that it was done at {when}, and the servers do not answer so yet");
+            format!("; {who} says that it was done at {when}, and the servers do not answer so yet")
         }
-        (None, None) => {}
-    }
+    };
+    let message = format!(
+        "the zone's desk is asked: {}; the request is in the status of the DnsClaim {claim}{answer}",
+        asked.join(", ")
+    );
     let fix = contact.map_or_else(String::new, |contact| format!("wait, or ask {contact}"));
     Fault::waiting(Reason::WaitingForDesk, message, fix)
 }
