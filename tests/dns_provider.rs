@@ -59,6 +59,14 @@ on_each!(
     [always_data, bind, gandi, ovh, point_dns, powerdns, route53, scaleway]
 );
 
+// What knows ALIAS.
+on_each!(
+    cases,
+    alone,
+    [an_alias_at_the_apex_is_served_as_addresses],
+    [gandi, point_dns, scaleway]
+);
+
 // What can be killed.
 on_each!(cases, alone, [a_restart_in_the_middle_loses_nothing], [bind, powerdns]);
 

@@ -7,7 +7,7 @@ use tremplin_core::dns::profile::{Atomicity, Profile};
 use tremplin_core::dns::{Change, RecordType, RrSet};
 use tremplin_e2e::dns::query::ResponseCode;
 
-use super::server::{Server, WRONG, ZONE, apply, name, read, set, whole};
+use super::server::{LOAD_BALANCER, Server, WRONG, ZONE, apply, name, read, set, whole};
 
 /// A TTL that every provider keeps.
 const TTL: u32 = 600;
@@ -234,6 +234,16 @@ pub async fn a_type_takes_the_place_of_another(server: &Server) {
             server.wait_for(&set).await;
         }
     }
+}
+
+pub async fn an_alias_at_the_apex_is_served_as_addresses(server: &Server) {
+    let provider = server.provider();
+    let alias = set(ZONE, "ALIAS", TTL, &[LOAD_BALANCER]);
+    apply(&*provider, &create(std::slice::from_ref(&alias))).await.unwrap();
+    assert!(read(&*provider, &[ZONE]).await.contains(&alias));
+    server.wait_for(&set(ZONE, "A", TTL, &["192.0.2.50"])).await;
+    apply(&*provider, &delete(&[alias])).await.unwrap();
+    server.wait_for_none(&name(ZONE), &RecordType::A).await;
 }
 
 pub async fn what_is_deleted_is_gone_and_may_be_deleted_again(server: &Server) {

@@ -1,7 +1,7 @@
 //! A provider to try: where it is, the credential it takes, and the zone as its resolvers see it.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -29,6 +29,9 @@ sub IN NS ns2.other.example.
 sub IN DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 @ IN CAA 0 issue \"ca.example\"
 ";
+
+/// A host outside of the zone, which leads to 192.0.2.50.
+pub const LOAD_BALANCER: &str = "lb.other.example";
 
 /// A credential that nobody takes: base64, as some are.
 pub const WRONG: &str = "d3Jvbmc=";
@@ -67,6 +70,7 @@ struct Facts {
 pub fn fake() -> FakeOptions {
     FakeOptions {
         zone: ZoneText::with(ZONE, FOREIGN),
+        world: vec![(LOAD_BALANCER.to_owned(), Ipv4Addr::new(192, 0, 2, 50).into())],
         ..FakeOptions::new(ZONE)
     }
 }
