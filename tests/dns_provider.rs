@@ -18,6 +18,8 @@ mod route53;
 mod server;
 #[path = "dns_provider/sets.rs"]
 mod sets;
+#[path = "dns_provider/transport.rs"]
+mod transport;
 #[path = "dns_provider/updates.rs"]
 mod updates;
 
