@@ -22,6 +22,8 @@ mod sets;
 mod transport;
 #[path = "dns_provider/updates.rs"]
 mod updates;
+#[path = "dns_provider/zone.rs"]
+mod zone;
 
 /// Each case on each of some providers: `case::provider`.
 macro_rules! on_each {

@@ -4,7 +4,8 @@ use tremplin::dns_provider::Failure;
 use tremplin_core::dns::Change;
 use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions};
 
-use super::server::{Server, ZONE, set};
+use super::server::{Server, ZONE};
+use super::zone::set;
 
 #[tokio::test]
 async fn as_many_writes_as_are_taken_at_once_are_made_at_once() {

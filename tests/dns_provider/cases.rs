@@ -7,7 +7,8 @@ use tremplin_core::dns::profile::{Atomicity, Profile};
 use tremplin_core::dns::{Change, RecordType, RrSet};
 use tremplin_e2e::dns::query::ResponseCode;
 
-use super::server::{LOAD_BALANCER, Server, WRONG, ZONE, apply, name, read, set, whole};
+use super::server::{LOAD_BALANCER, Server, WRONG, ZONE};
+use super::zone::{apply, name, read, set, whole};
 
 /// A TTL that every provider keeps.
 const TTL: u32 = 600;

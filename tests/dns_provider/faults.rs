@@ -6,7 +6,8 @@ use tremplin::dns_provider::Failure;
 use tremplin_core::dns::Change;
 use tremplin_e2e::dns::fault_proxy::Fault;
 
-use super::server::{Server, apply, read, set};
+use super::server::Server;
+use super::zone::{apply, read, set};
 
 pub async fn every_fault_is_told_as_what_it_is(server: &Server) {
     let (provider, proxy) = (server.provider(), server.proxy());

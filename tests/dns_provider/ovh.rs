@@ -8,7 +8,8 @@ use tremplin_core::dns::{Change, RecordType};
 use tremplin_e2e::dns::fake::{Calls, FakeOptions, Limit};
 use tremplin_e2e::http;
 
-use super::server::{Server, ZONE, apply, fake, name, read, set};
+use super::server::{Server, ZONE, fake};
+use super::zone::{apply, name, read, set};
 
 /// A record as the console makes it.
 async fn by_hand(server: &Server, record: Value) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tremplin::dns_provider::Failure;
 use tremplin_core::dns::{Change, RecordType};
 
-use super::server::{Server, apply, read, set};
+use super::server::Server;
+use super::zone::{apply, read, set};
 
 #[tokio::test]
 async fn a_stale_change_takes_the_whole_batch_with_it() {

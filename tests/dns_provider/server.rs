@@ -5,14 +5,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tremplin::dns_provider::{Failure, Provider, Shared, build};
+use tremplin::dns_provider::{Provider, Shared, build};
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::rrset::{canonical, unquoted};
-use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
+use tremplin_core::dns::{Fqdn, RecordType, RrSet};
 use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions, Gandi, Ovh, PointDns, Route53, Scaleway};
 use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, Answer};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
+
+use super::zone::name;
 
 pub const ZONE: &str = "beta.example";
 
@@ -36,7 +38,7 @@ pub const LOAD_BALANCER: &str = "lb.other.example";
 /// A credential that nobody takes: base64, as some are.
 pub const WRONG: &str = "d3Jvbmc=";
 
-const DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What runs, which ends with this value.
 enum Program {
@@ -436,52 +438,5 @@ impl Server {
             values: BTreeSet::new(),
         };
         self.wait_for(&none).await;
-    }
-}
-
-/// Writes and publishes, as the writer of a zone does, and waits until the provider says that it is done.
-pub async fn apply(provider: &dyn Provider, changes: &[Change]) -> Result<(), Failure> {
-    provider.write(changes).await?;
-    provider.publish().await?;
-    let deadline = Instant::now() + DEADLINE;
-    while provider.is_published().await? == Some(false) {
-        assert!(Instant::now() < deadline, "not published within {DEADLINE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
-}
-
-/// What is at these names alone.
-pub async fn read(provider: &dyn Provider, names: &[&str]) -> Vec<RrSet> {
-    let names: BTreeSet<Fqdn> = names.iter().map(|text| name(text)).collect();
-    let mut sets = provider.read(&names).await.unwrap();
-    sets.retain(|set| names.contains(&set.name));
-    sets.sort();
-    sets
-}
-
-/// The whole zone but its SOA, whose serial goes up.
-pub async fn whole(provider: &dyn Provider) -> Vec<RrSet> {
-    let mut sets = provider.read_all().await.unwrap();
-    sets.retain(|set| set.type_ != RecordType::Soa);
-    sets.sort();
-    sets
-}
-
-pub fn name(text: &str) -> Fqdn {
-    if text.ends_with(ZONE) || text.ends_with("other.example") {
-        return Fqdn::parse(text).unwrap();
-    }
-    Fqdn::parse(&format!("{text}.{ZONE}")).unwrap()
-}
-
-/// A set; names are below [`ZONE`] unless they are in it already.
-pub fn set(owner: &str, type_: &str, ttl: u32, values: &[&str]) -> RrSet {
-    let type_ = RecordType::of(type_);
-    RrSet {
-        name: name(owner),
-        ttl,
-        values: values.iter().map(|value| canonical(&type_, value).unwrap()).collect(),
-        type_,
     }
 }

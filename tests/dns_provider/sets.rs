@@ -5,7 +5,8 @@ use tremplin::dns_provider::Failure;
 use tremplin_core::dns::Change;
 use tremplin_e2e::http;
 
-use super::server::{Server, ZONE, apply, name, read, set};
+use super::server::{Server, ZONE};
+use super::zone::{apply, name, read, set};
 
 /// A set as the console makes it, in any letters.
 async fn by_hand(server: &Server, label: &str, type_: &str, value: &str) {

@@ -12,7 +12,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 use tremplin::dns_provider::{Failure, Provider, Shared, build};
 
-use super::server::{ZONE, name};
+use super::server::ZONE;
+use super::zone::name;
 
 const KEY: &str = "s3cret-key";
 const ZONE_JSON: &str = r#"{"kind": "Native", "rrsets": []}"#;

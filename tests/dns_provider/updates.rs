@@ -3,7 +3,8 @@
 use tremplin::dns_provider::{Failure, Provider};
 use tremplin_core::dns::{Change, RrSet};
 
-use super::server::{Server, read, set};
+use super::server::Server;
+use super::zone::{read, set};
 
 async fn refused_as_changed(provider: &dyn Provider, changes: &[Change]) {
     let failure = provider.write(changes).await.unwrap_err();
