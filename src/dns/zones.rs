@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::DnsZone;
 use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, ProviderType};
-use tremplin_core::dns::plan::Planned;
+use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::status::{Progress, ZoneFacts, zone_status};
-use tremplin_core::dns::{Change, Fqdn, Reason, Zone, breaker};
+use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
 use tremplin_core::fault::{Class, Fault};
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
@@ -207,18 +207,22 @@ impl Dns {
 }
 
 impl Round<'_> {
-    async fn tell(self) -> Result<(), Fault<Reason>> {
+    async fn tell(mut self) -> Result<(), Fault<Reason>> {
+        self.forget_old_deletions();
         self.dns.tell_zone(self.object, self.facts, self.now).await
     }
 
     /// Audits when it is time, writes what is to be written, asks who is still behind. Tells when to look again.
     async fn work(&mut self) -> Option<Duration> {
-        self.forget_old_deletions();
         self.ask_authorities().await;
         let audit_again = self.audit().await;
         let work = self.dns.board.take(&self.zone.name);
         let task = self.dns.task(&work, self.zone);
         let again = if task.wants.is_empty() {
+            // Nothing is left of what tripped it.
+            if self.is_acknowledged() {
+                self.facts.kept.breaker = None;
+            }
             None
         } else {
             self.carry_out(work, task).await
@@ -248,8 +252,12 @@ impl Round<'_> {
             .filter(|changes| !changes.is_empty())
             .collect();
         let changes: Vec<Change> = groups.iter().flatten().cloned().collect();
+        let is_acknowledged = self.is_acknowledged();
         if let Some(fault) = self.may_not_write(&changes) {
-            self.facts.plan = changes.iter().map(planned_change).collect();
+            let conflicts = planned
+                .iter()
+                .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
+            self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
             self.refuse(&asking, &fault);
             for claim in &task.claims {
                 self.stuck(claim, Some(fault.to_string()));
@@ -271,6 +279,10 @@ impl Round<'_> {
                 }
             }
         }
+        if is_acknowledged {
+            // Nor do the deletions that a human wanted count against what comes after.
+            self.facts.kept.breaker = None;
+        }
         self.withdrawn(&task, &planned, &refused).await;
         self.check(asking, &changes).await
     }
@@ -280,29 +292,34 @@ impl Round<'_> {
         if !self.zone.written {
             return Some(write::not_written(self.zone, self.object.spec.paused == Some(true)));
         }
+        if self.is_acknowledged() {
+            // A human has looked: these changes are wanted, and counting begins anew.
+            self.facts.kept.breaker = None;
+            return None;
+        }
         if changes.is_empty() {
             return None;
         }
         let breaker = self.facts.kept.breaker.get_or_insert_default();
-        if let Some(tripped_at) = &breaker.tripped_at {
-            let acknowledged = self
-                .object
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(BREAKER_ACKNOWLEDGED));
-            if acknowledged.is_none_or(|time| *time != tripped_at.0.to_string()) {
-                return Some(open_breaker(breaker, self.zone));
-            }
-            // A human has looked: these changes are wanted, and counting begins anew.
-            *breaker = Breaker::default();
-            return None;
+        if breaker.tripped_at.is_some() {
+            return Some(open_breaker(breaker, self.zone));
         }
         let owned = self.dns.owned(self.zone);
         let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
         breaker.tripped_at = Some(Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)));
         breaker.message = Some(why);
         Some(open_breaker(breaker, self.zone))
+    }
+
+    /// Whether a human has acknowledged the breaker that is open.
+    fn is_acknowledged(&self) -> bool {
+        let breaker = self.facts.kept.breaker.as_ref();
+        let Some(tripped_at) = breaker.and_then(|breaker| breaker.tripped_at.as_ref()) else {
+            return false;
+        };
+        let annotations = self.object.metadata.annotations.as_ref();
+        let acknowledged = annotations.and_then(|annotations| annotations.get(BREAKER_ACKNOWLEDGED));
+        acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
     }
 
     async fn write(&mut self, groups: Vec<Vec<Change>>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
@@ -363,11 +380,7 @@ impl Round<'_> {
 }
 
 /// The names that are written: those of records that go on, and those of which something was withdrawn.
-fn held_names(
-    asking: &[Asking],
-    planned: &BTreeMap<Fqdn, Planned>,
-    wants: &BTreeMap<Fqdn, tremplin_core::dns::plan::Want>,
-) -> BTreeSet<Fqdn> {
+fn held_names(asking: &[Asking], planned: &BTreeMap<Fqdn, Planned>, wants: &BTreeMap<Fqdn, Want>) -> BTreeSet<Fqdn> {
     let asked = asking
         .iter()
         .flat_map(|record| &record.sets)
@@ -402,6 +415,18 @@ fn planned_change(change: &Change) -> PlannedChange {
             .as_ref()
             .map(|set| set.values.iter().cloned().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// What is refused, in a plan.
+fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
+    let fault = planned.conflict.as_ref()?;
+    let types: Vec<_> = want.sets.keys().map(RecordType::as_str).collect();
+    Some(PlannedChange {
+        action: "Refused".to_owned(),
+        name: want.name.to_string(),
+        type_: types.join(","),
+        detail: Some(fault.message.clone()),
+    })
 }
 
 /// When something of the zone is to be looked at next, by its interval.
