@@ -53,7 +53,10 @@ impl Dns {
     pub(super) fn owned(&self, zone: &Zone) -> usize {
         let records = self.records.group(&Group::Name(zone.domain.to_string()));
         let written = records.iter().map(|seen| match &**seen {
-            Seen::Object(record) => record.status.as_ref().map_or(0, |status| status.programmed.len()),
+            Seen::Object(record) => record.status.as_ref().map_or(0, |status| {
+                let written = status.programmed.iter().filter(|set| !set.hash.is_empty());
+                written.count()
+            }),
             Seen::Malformed(_) => 0,
         });
         written.sum()
@@ -72,8 +75,14 @@ impl Round<'_> {
             .and_then(|annotations| annotations.get(AUDIT_REQUESTED_AT))
             .and_then(|time| time.parse::<Timestamp>().ok());
         let told = self.facts.kept.last_audit_at.as_ref().map(|at| at.0);
-        let is_requested = requested.is_some_and(|at| told.is_none_or(|told| at > told) && at <= self.now);
-        if let Some(last) = self.dns.audits.last(name)
+        let last = self.dns.audits.last(name);
+        // A status keeps whole seconds: compared with more, the same request would be made at every round.
+        let is_answered = |at: Timestamp| match (last, told) {
+            (Some(last), _) => at <= last,
+            (None, told) => told.is_some_and(|told| at.as_second() <= told.as_second()),
+        };
+        let is_requested = requested.is_some_and(|at| at <= self.now && !is_answered(at));
+        if let Some(last) = last
             && !is_requested
         {
             let wait = next_audit(last, self.zone, self.now);

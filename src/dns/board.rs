@@ -93,6 +93,18 @@ impl Board {
         news
     }
 
+    /// What was refused is tried again, since the rules are others now.
+    pub fn reconsider(&self, record: &Key) {
+        let mut inner = self.lock();
+        if inner
+            .progress
+            .get(record)
+            .is_some_and(|progress| progress.result.is_err())
+        {
+            inner.progress.remove(record);
+        }
+    }
+
     /// A record is gone.
     pub fn forget(&self, record: &Key) {
         let mut inner = self.lock();

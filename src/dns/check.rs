@@ -97,7 +97,7 @@ impl Round<'_> {
 
     async fn answers(&self, record: &Asking) -> Vec<AuthorityAnswer> {
         let asked = self.servers.iter().map(async |server| {
-            for set in &record.sets {
+            for set in &record.answered {
                 let message = match authority::compare(server.address, set).await {
                     Ok(None) => continue,
                     Ok(Some(why)) | Err(why) => format!("{} {}: {why}", set.name, set.type_),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::Drift;
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::RESUMED_AT;
 
+use super::records::ready_reason;
 use super::write::Asking;
 
 /// Corrections that are forgotten after this.
@@ -37,11 +39,11 @@ fn found<'a>(record: &Asking, changes: impl IntoIterator<Item = &'a Change>) -> 
     })
 }
 
-fn corrections(record: &Asking, now: Timestamp) -> i32 {
-    let Some(drift) = record.record.status.as_ref().and_then(|status| status.drift.as_ref()) else {
+fn corrections(record: &DnsRecord, now: Timestamp) -> i32 {
+    let Some(drift) = record.status.as_ref().and_then(|status| status.drift.as_ref()) else {
         return 0;
     };
-    let annotations = record.record.metadata.annotations.as_ref();
+    let annotations = record.metadata.annotations.as_ref();
     let resumed = annotations
         .and_then(|annotations| annotations.get(RESUMED_AT))
         .and_then(|time| time.parse::<Timestamp>().ok());
@@ -62,7 +64,7 @@ pub fn judge(
 ) -> Option<(Fault<Reason>, Drift)> {
     let changes = planned.values().flat_map(|planned| &planned.changes);
     let kind = found(record, changes)?;
-    let corrections = corrections(record, now);
+    let corrections = corrections(&record.record, now);
     let drift = Drift {
         detected_at: Time(now),
         kind: kind.to_owned(),
@@ -83,13 +85,21 @@ pub fn judge(
     None
 }
 
+/// Whether what was left alone may be put right now: the policy changed, or a human resumed.
+pub fn is_to_be_put_right(record: &DnsRecord, zone: &Zone, now: Timestamp) -> bool {
+    let reason = ready_reason(record);
+    zone.repairs
+        && (reason == Some(Reason::Drifted.as_str())
+            || reason == Some(Reason::DriftLoop.as_str()) && corrections(record, now) == 0)
+}
+
 /// What the status says after these changes were made.
 pub fn noted(record: &Asking, changes: &[Change], now: Timestamp) -> Option<Drift> {
     match found(record, changes) {
         Some(kind) => Some(Drift {
             detected_at: Time(now),
             kind: kind.to_owned(),
-            corrections: corrections(record, now) + 1,
+            corrections: corrections(&record.record, now) + 1,
         }),
         None => record.record.status.as_ref().and_then(|status| status.drift.clone()),
     }

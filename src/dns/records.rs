@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
+use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::claim::{self, Holding};
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::status::{RecordFacts, record_status};
@@ -15,7 +16,7 @@ use tremplin_core::labels::DNS_FINALIZER;
 
 use super::observe::View;
 use super::report::after;
-use super::{Dns, MANAGER, TOLERATED, cluster_key, until};
+use super::{Dns, MANAGER, TOLERATED, cluster_key, drift, until};
 use crate::cluster::{Item, Seen};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
@@ -84,10 +85,12 @@ impl Dns {
                 view = self.view(&record);
             }
         }
+        // The status says what may be in the zone before it is there.
+        let outcome = self.tell_record(&record, &view).await?;
         if view.judgement.verdict.is_ok() {
             self.hand_over(&record, &view).await?;
         }
-        self.tell_record(&record, &view).await
+        Ok(outcome)
     }
 
     /// With our finalizer.
@@ -215,7 +218,9 @@ impl Dns {
         }
         let key = record_key(record);
         let known = self.board.progress(&key).filter(|progress| progress.wanted == asked);
-        if before != asked && known.is_none() {
+        if known.is_none() && (before != asked || was_refused(record))
+            || drift::is_to_be_put_right(record, zone, (self.now)())
+        {
             self.board.record(&zone.name, key);
             let _ = self.wake.zones.send((cluster_key(&zone.name), Cause::Related));
         }
@@ -333,7 +338,11 @@ impl Dns {
         let facts = RecordFacts {
             fqdn: view.name.as_ref().map(ToString::to_string),
             zone: view.usable_zone().map(|zone| zone.domain.to_string()),
-            claim: view.summary(&namespace),
+            // Without a zone nobody can tell who holds it: what was told before is how its withdrawal finds the claim.
+            claim: match view.usable_zone() {
+                Some(_) => view.summary(&namespace),
+                None => record.status.as_ref().and_then(|status| status.claim.clone()),
+            },
             conflict: view.conflict(&namespace),
             judgement: &view.judgement,
             progress: progress.as_ref(),
@@ -365,6 +374,18 @@ pub(super) fn record_key(record: &DnsRecord) -> Key {
         namespace: record.namespace().unwrap_or_default(),
         name: record.name_any(),
     }
+}
+
+/// Whether the zone or its provider refused a record when it was last tried.
+fn was_refused(record: &DnsRecord) -> bool {
+    let reason = ready_reason(record);
+    reason == Some(Reason::NotOurs.as_str()) || reason == Some(Reason::ProviderRefused.as_str())
+}
+
+/// The reason of the condition `Ready`.
+pub(super) fn ready_reason(record: &DnsRecord) -> Option<&str> {
+    let conditions = &record.status.as_ref()?.conditions;
+    Some(&conditions::find(conditions, READY)?.reason)
 }
 
 /// Everything of a record that may be in the zone.

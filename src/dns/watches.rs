@@ -42,7 +42,7 @@ impl Dns {
         tasks.spawn(async move {
             let changed = |change: Change<NamespaceLabels>| {
                 for namespace in change.sides().take(1) {
-                    dns.wake_records(&dns.records.group(&Group::Namespace(namespace.name.clone())));
+                    dns.reconsider(&dns.records.group(&Group::Namespace(namespace.name.clone())));
                 }
             };
             let (keep, store) = (NamespaceLabels::of, &dns.namespaces);
@@ -158,7 +158,7 @@ impl Dns {
                     continue;
                 };
                 let below = Group::Name(domain.to_string());
-                self.wake_records(&self.records.group(&below));
+                self.reconsider(&self.records.group(&below));
                 for claim in self.claims.group(&below) {
                     let _ = self.wake.claims.send((claim.key(), Cause::Itself));
                 }
@@ -193,6 +193,14 @@ impl Dns {
                 let _ = self.wake.zones.send((seen.key(), Cause::Itself));
             }
         }
+    }
+
+    /// Other rules: what was refused is tried again.
+    fn reconsider(&self, records: &[Arc<Seen<DnsRecord>>]) {
+        for seen in records {
+            self.board.reconsider(&seen.key());
+        }
+        self.wake_records(records);
     }
 
     fn wake_records(&self, records: &[Arc<Seen<DnsRecord>>]) {

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey};
-use tremplin_core::dns::judge::{join, programmed};
+use tremplin_core::dns::judge::{Judgement, join, programmed};
 use tremplin_core::dns::ownership::{Owner, is_kept};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::{Atomicity, Profile};
@@ -38,6 +38,8 @@ pub struct Asking {
     pub key: Key,
     /// What it asks for.
     pub sets: Vec<RrSet>,
+    /// What is to be answered: texts of other records of its namespace stand beside its own.
+    pub answered: Vec<RrSet>,
     /// The same, as its status says it.
     pub programmed: Vec<ProgrammedSet>,
     /// Whether its status says that all of it is written already.
@@ -77,6 +79,9 @@ impl Dns {
         if !in_zone || claim.spec.holder.namespace != namespace || record.metadata.deletion_timestamp.is_some() {
             return;
         }
+        if !is_noted(record, &view.judgement.sets) {
+            return;
+        }
         for name in view.judgement.sets.iter().map(|set| &set.name).collect::<BTreeSet<_>>() {
             if !task.wants.contains_key(name) {
                 let want = self.want(name, key, claim, zone);
@@ -85,7 +90,9 @@ impl Dns {
         }
         let asked = programmed(&view.judgement.sets);
         let before = record.status.as_ref().map(|status| &status.programmed);
+        let joined = |set: &RrSet| task.wants.get(&set.name)?.sets.get(&set.type_).cloned();
         task.records.push(Asking {
+            answered: view.judgement.sets.iter().filter_map(joined).collect(),
             key: record_key(record),
             was_written: before == Some(&asked),
             programmed: asked,
@@ -122,7 +129,7 @@ impl Dns {
             .filter_map(|seen| match &**seen {
                 Seen::Object(record) => {
                     let judgement = self.view(record).judgement;
-                    judgement.verdict.is_ok().then_some(judgement.sets)
+                    stays(record, &judgement).then_some(judgement.sets)
                 }
                 Seen::Malformed(_) => None,
             })
@@ -154,6 +161,30 @@ impl Dns {
             adopted: claim::is_adopted(name, zone, &labels.unwrap_or_default()),
         }
     }
+}
+
+/// Whether what a record asks for is to be in the zone: it may, or is there and would no longer be admitted.
+fn stays(record: &DnsRecord, judgement: &Judgement) -> bool {
+    match &judgement.verdict {
+        Ok(()) => is_noted(record, &judgement.sets),
+        Err(fault) if fault.reason == Reason::NoLongerAllowed => {
+            let written = record.status.as_ref().map(|status| status.programmed.as_slice());
+            written == Some(programmed(&judgement.sets).as_slice())
+        }
+        Err(_) => false,
+    }
+}
+
+/// Whether the status of a record names all that it asks for. Nothing is written before: a spec that changes meanwhile
+/// would leave behind what nobody knows of.
+pub fn is_noted(record: &DnsRecord, sets: &[RrSet]) -> bool {
+    let noted = record.status.as_ref().map(|status| status.programmed.as_slice());
+    let noted = noted.unwrap_or_default();
+    programmed(sets).iter().all(|set| {
+        noted
+            .iter()
+            .any(|noted| (&noted.name, &noted.type_) == (&set.name, &set.type_))
+    })
 }
 
 /// What each name comes to.

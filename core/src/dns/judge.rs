@@ -146,7 +146,7 @@ fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reas
     let is_published = record
         .status
         .as_ref()
-        .is_some_and(|status| !status.programmed.is_empty());
+        .is_some_and(|status| status.programmed.iter().any(|set| !set.hash.is_empty()));
     let is_rule = matches!(
         fault.reason,
         Reason::NamespaceNotAdmitted

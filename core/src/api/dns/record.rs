@@ -259,7 +259,7 @@ pub struct DnsRecordStatus {
     /// Changes of others that were found and what was done about them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
-    /// The record sets that were written for this object.
+    /// The record sets that were written for this object, or are about to be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programmed: Vec<ProgrammedSet>,
 }
@@ -325,6 +325,6 @@ pub struct ProgrammedSet {
     /// Its type.
     #[serde(rename = "type")]
     pub type_: String,
-    /// A hash of TTL and data.
+    /// A hash of TTL and data; empty before it is written.
     pub hash: String,
 }

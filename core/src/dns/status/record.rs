@@ -92,6 +92,8 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
             propagated(&mut conditions, old.visible_after.as_ref().map(|at| at.0), facts.now);
         }
         None => {
+            // Before it is written: whatever becomes of this program or of the spec, it is known what may be there.
+            status.programmed = with_intents(&old.programmed, &asked);
             let fault = Fault::waiting(Reason::Programming, "the data is about to be written to the zone", "");
             not_programmed(&mut conditions, &fault);
         }
@@ -119,6 +121,22 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
     }
     status.conditions = conditions.finish();
     status
+}
+
+/// What was written, and what is about to be, with no hash yet.
+fn with_intents(written: &[ProgrammedSet], asked: &[ProgrammedSet]) -> Vec<ProgrammedSet> {
+    let is_new = |set: &&ProgrammedSet| {
+        !written
+            .iter()
+            .any(|old| (&old.name, &old.type_) == (&set.name, &set.type_))
+    };
+    let intents = asked.iter().filter(is_new).map(|set| ProgrammedSet {
+        hash: String::new(),
+        ..set.clone()
+    });
+    let mut all: Vec<_> = written.iter().cloned().chain(intents).collect();
+    all.sort();
+    all
 }
 
 /// What it says, in the words of the columns.
