@@ -52,7 +52,8 @@ impl Server {
         }
     }
 
-    fn provider(&self, secret: &str) -> Value {
+    /// The provider of a DnsZone, with its credential in that Secret.
+    pub fn provider(&self, secret: &str) -> Value {
         match self {
             Self::Bind(bind) => {
                 json!({"type": "RFC2136", "secretRef": {"name": secret}, "rfc2136": {"server": bind.address().to_string()}})
@@ -63,7 +64,8 @@ impl Server {
         }
     }
 
-    fn secret(&self) -> BTreeMap<&'static str, String> {
+    /// The credential.
+    pub fn secret(&self) -> BTreeMap<&'static str, String> {
         match self {
             Self::Bind(bind) => BTreeMap::from([
                 ("tsig-key-name", KEY_NAME.to_owned()),

@@ -1,0 +1,98 @@
+//! What somebody else changes in the zone: put right, told, or left alone.
+
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::DnsRecord;
+use tremplin_e2e::dns::query::RecordType;
+
+use crate::behind::set;
+use crate::common::{eventually, start};
+use crate::world::{Server, World, message};
+
+const HOST: &str = "app.drift.example";
+
+async fn opened(zone: &str, spec: &str) -> (World, Server, String) {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let domain = format!("{zone}.example");
+    let server = Server::bind(&domain, "www IN A 198.51.100.1").await;
+    world.open(zone, &domain, &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    let record = format!("{{name: app.{domain}, targets: [192.0.2.1]}}");
+    world.commit(&blue, "app", &record).await;
+    world.record(&blue, "app", "Published").await;
+    (world, server, blue)
+}
+
+/// Waits until so many corrections are told.
+async fn corrected(world: &World, team: &str, times: i32) {
+    eventually("it is put right, and told", async || {
+        let record = world.of::<DnsRecord>(team).get("app").await.unwrap();
+        (record.status?.drift?.corrections == times).then_some(())
+    })
+    .await;
+    world.record(team, "app", "Published").await;
+}
+
+#[tokio::test]
+async fn drift_is_put_right_three_times_and_then_left_until_a_human_resumes() {
+    let (world, server, blue) = opened("drift", "").await;
+    let wrong = || Some(set(HOST, "A", 300, &["203.0.113.6"]));
+    for (times, after) in [(1, wrong()), (2, None), (3, wrong())] {
+        server.tamper("drift.example", HOST, "A", after.clone()).await;
+        world.audit("drift").await;
+        corrected(&world, &blue, times).await;
+        assert_eq!(server.ask(HOST, RecordType::A).await, ["192.0.2.1"]);
+        let kind = world
+            .record(&blue, "app", "Published")
+            .await
+            .status
+            .unwrap()
+            .drift
+            .unwrap()
+            .kind;
+        assert_eq!(kind, if after.is_some() { "Changed" } else { "Missing" });
+    }
+    server.tamper("drift.example", HOST, "A", wrong()).await;
+    world.audit("drift").await;
+    let status = world.record(&blue, "app", "DriftLoop").await.status.unwrap();
+    let told = message(&status.conditions, "Ready");
+    assert!(told.contains("3 times within an hour"), "{told}");
+    assert_eq!(server.ask(HOST, RecordType::A).await, ["203.0.113.6"]);
+    world
+        .annotate(&blue, "app", "tremplin.dev/resumed-at", &Timestamp::now().to_string())
+        .await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(server.ask(HOST, RecordType::A).await, ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn drift_is_found_by_the_interval_without_being_asked_for() {
+    let (world, server, blue) = opened("interval", "{drift: {intervalSeconds: 10}}").await;
+    let host = "app.interval.example";
+    server
+        .tamper(
+            "interval.example",
+            host,
+            "A",
+            Some(set(host, "A", 300, &["203.0.113.6"])),
+        )
+        .await;
+    corrected(&world, &blue, 1).await;
+    assert_eq!(server.ask(host, RecordType::A).await, ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn with_the_policy_warn_drift_is_told_and_left() {
+    let (world, server, blue) = opened("warn", "{drift: {policy: Warn}}").await;
+    let host = "app.warn.example";
+    server
+        .tamper("warn.example", host, "A", Some(set(host, "A", 300, &["203.0.113.6"])))
+        .await;
+    world.audit("warn").await;
+    world.record(&blue, "app", "Drifted").await;
+    assert_eq!(server.ask(host, RecordType::A).await, ["203.0.113.6"]);
+    // The team means what it commits: that is no drift.
+    world.change_zone("warn", "{drift: {policy: Repair}}").await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(server.ask(host, RecordType::A).await, ["192.0.2.1"]);
+}

@@ -1,0 +1,456 @@
+//! What keeps a zone from harm: the breaker, `paused`, `mode: Report`, `protected`, data of others, tightened rules, and
+//! zones and providers that go away.
+#![cfg(test)] // helpers here may unwrap as tests do
+
+#[path = "dns/behind.rs"]
+mod behind;
+mod common;
+#[path = "dns/drift.rs"]
+mod drift;
+#[path = "dns/outage.rs"]
+mod outage;
+#[path = "dns/world.rs"]
+mod world;
+
+use behind::set;
+use common::{eventually, start};
+use kube::api::DeleteParams;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::dns::RecordType as Kind;
+use tremplin_e2e::dns::query::RecordType;
+use world::{Server, World, message};
+
+const FOREIGN: &str = "www IN A 198.51.100.1\nmail IN MX 10 mx.other.example.";
+const ACKNOWLEDGED: &str = "tremplin.dev/breaker-acknowledged";
+
+/// So many names of one team, each published.
+async fn publish(world: &World, team: &str, domain: &str, count: usize) {
+    for n in 0..count {
+        let spec = format!("{{name: n{n}.{domain}, targets: [192.0.2.{n}]}}");
+        world.commit(team, &format!("n{n}"), &spec).await;
+    }
+    for n in 0..count {
+        world.record(team, &format!("n{n}"), "Published").await;
+    }
+}
+
+/// Deletes the same, all at once for the zone's writer.
+async fn delete_at_once(world: &World, team: &str, zone: &str, count: usize) {
+    world.change_zone(zone, "{paused: true}").await;
+    for n in 0..count {
+        world.delete(team, &format!("n{n}")).await;
+    }
+    eventually("the plan tells of every deletion", async || {
+        let zone = world.cluster::<DnsZone>().get(zone).await.unwrap();
+        let plan = zone.status?.plan;
+        let deleted = plan
+            .iter()
+            .filter(|change| change.action == "Delete" && change.type_ == "A");
+        (deleted.count() == count).then_some(())
+    })
+    .await;
+    world.change_zone(zone, "{paused: false}").await;
+}
+
+#[tokio::test]
+async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("breaker.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 3, maxChangedPercent: 100}, claims: {releaseAfterSeconds: 3600}}";
+    world.open("breaker", "breaker.example", &server, spec).await;
+    let (blue, red) = (
+        world.team(control_plane, "blue").await,
+        world.team(control_plane, "red").await,
+    );
+    publish(&world, &blue, "breaker.example", 5).await;
+    let before = server.all("breaker.example").await;
+
+    delete_at_once(&world, &blue, "breaker", 5).await;
+    let zone = world.zone("breaker", "BreakerOpen").await.status.unwrap();
+    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    let told = message(&zone.conditions, "BreakerClosed");
+    assert!(
+        told.contains("5 record set(s) would be deleted") && told.contains(&format!("{ACKNOWLEDGED}={tripped_at}")),
+        "{told}"
+    );
+    assert_eq!(zone.plan.iter().filter(|change| change.type_ == "A").count(), 5);
+    assert_eq!(server.all("breaker.example").await, before, "nothing was deleted");
+    world.claim("n0.breaker.example", "Orphaned").await;
+    // Nothing else is written either, by whomever.
+    world
+        .commit(&red, "new", "{name: new.breaker.example, targets: [192.0.2.99]}")
+        .await;
+    world.record(&red, "new", "BreakerOpen").await;
+    // Another time is no acknowledgement of this one.
+    world
+        .annotate_zone("breaker", ACKNOWLEDGED, "2026-01-01T00:00:00Z")
+        .await;
+    world.audit("breaker").await;
+    assert_eq!(server.all("breaker.example").await, before);
+
+    world.annotate_zone("breaker", ACKNOWLEDGED, &tripped_at).await;
+    world.record(&red, "new", "Published").await;
+    world.zone("breaker", "Synced").await;
+    for n in 0..5 {
+        world.claim(&format!("n{n}.breaker.example"), "Releasing").await;
+    }
+    let own = [set("new.breaker.example", "A", 300, &["192.0.2.99"])];
+    let mut expected = before;
+    expected.retain(|set| !set.name.as_str().contains(".breaker.example") || is_foreign(set));
+    expected.extend(own);
+    assert_eq!(server.data("breaker.example").await, expected);
+    // What was acknowledged is not counted against what comes after.
+    world.delete(&red, "new").await;
+    world.claim("new.breaker.example", "Releasing").await;
+}
+
+fn is_foreign(set: &tremplin_core::dns::RrSet) -> bool {
+    ["www.", "mail.", "ns1."]
+        .iter()
+        .any(|name| set.name.as_str().starts_with(name))
+}
+
+#[tokio::test]
+async fn an_acknowledged_zone_is_closed_again_although_nothing_is_left_to_write() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("undone.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 1, maxChangedPercent: 100}}";
+    world.open("undone", "undone.example", &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "undone.example", 3).await;
+    delete_at_once(&world, &blue, "undone", 3).await;
+    let zone = world.zone("undone", "BreakerOpen").await.status.unwrap();
+    // The team takes its mistake back.
+    publish_again(&world, &blue, 3).await;
+    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    world.annotate_zone("undone", ACKNOWLEDGED, &tripped_at).await;
+    world.zone("undone", "Synced").await;
+    for n in 0..3 {
+        world.record(&blue, &format!("n{n}"), "Published").await;
+    }
+}
+
+async fn publish_again(world: &World, team: &str, count: usize) {
+    for n in 0..count {
+        let spec = format!("{{name: n{n}.undone.example, targets: [192.0.2.{n}]}}");
+        world.commit(team, &format!("n{n}"), &spec).await;
+    }
+}
+
+#[tokio::test]
+async fn a_zone_in_report_counts_plans_and_writes_nothing() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::power_dns("report.example", FOREIGN).await;
+    world.open("report", "report.example", &server, "{mode: Report}").await;
+    let blue = world.team(control_plane, "blue").await;
+    let before = server.all("report.example").await;
+    world
+        .commit(&blue, "app", "{name: app.report.example, targets: [192.0.2.1]}")
+        .await;
+    world
+        .commit(&blue, "www", "{name: www.report.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "app", "ZoneNotWritten").await;
+    world.audit("report").await;
+    let status = eventually("the plan", async || {
+        let zone = world.zone("report", "Reporting").await.status.unwrap();
+        (zone.plan.len() == 3).then_some(zone)
+    })
+    .await;
+    let plan: Vec<_> = status
+        .plan
+        .iter()
+        .map(|change| (change.action.as_str(), change.name.as_str(), change.type_.as_str()))
+        .collect();
+    assert_eq!(
+        plan,
+        [
+            ("Create", "_tremplin.app.report.example", "TXT"),
+            ("Create", "app.report.example", "A"),
+            ("Refused", "www.report.example", "A"),
+        ]
+    );
+    let refused = status.plan[2].detail.clone().unwrap();
+    assert!(refused.contains("that Tremplin did not write"), "{refused}");
+    let counts = status.records.unwrap();
+    // NS and address of the name server, www, mail.
+    assert_eq!((counts.owned, counts.foreign, counts.orphaned), (0, 4, 0));
+    assert_eq!(server.all("report.example").await, before);
+
+    world.change_zone("report", "{mode: Enforce}").await;
+    world.record(&blue, "app", "Published").await;
+    world.audit("report").await;
+    let counts = world.zone("report", "Synced").await.status.unwrap().records.unwrap();
+    assert_eq!((counts.owned, counts.foreign, counts.orphaned), (1, 4, 0));
+}
+
+#[tokio::test]
+async fn a_paused_zone_is_not_written_until_it_goes_on() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("paused.example", FOREIGN).await;
+    world
+        .open(
+            "paused",
+            "paused.example",
+            &server,
+            "{claims: {releaseAfterSeconds: 3600}}",
+        )
+        .await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "paused.example", 2).await;
+    world.change_zone("paused", "{paused: true}").await;
+    let before = server.all("paused.example").await;
+    world
+        .commit(&blue, "n0", "{name: n0.paused.example, targets: ['2001:db8::1']}")
+        .await;
+    world.record(&blue, "n0", "ZoneNotWritten").await;
+    world.delete(&blue, "n1").await;
+    world.claim("n1.paused.example", "Orphaned").await;
+    assert_eq!(server.all("paused.example").await, before);
+    world.change_zone("paused", "{paused: false}").await;
+    world.record(&blue, "n0", "Published").await;
+    world.claim("n1.paused.example", "Releasing").await;
+    let ours: Vec<_> = server
+        .data("paused.example")
+        .await
+        .into_iter()
+        .filter(|set| !is_foreign(set))
+        .collect();
+    assert!(
+        ours.contains(&set("n0.paused.example", "AAAA", 300, &["2001:db8::1"])),
+        "{ours:?}"
+    );
+    assert_eq!(ours.len(), 2, "beside NS: {ours:?}");
+}
+
+#[tokio::test]
+async fn a_protected_name_is_never_written() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("kept.example", FOREIGN).await;
+    let spec = "{safety: {protected: [vip.kept.example]}, claims: {releaseAfterSeconds: 3600}}";
+    world.open("kept", "kept.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    world
+        .commit(&blue, "vip", "{name: vip.kept.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "vip", "Published").await;
+    let before = server.all("kept.example").await;
+    world.change_zone("kept", spec).await;
+    world.record(&blue, "vip", "NoLongerAllowed").await;
+    world
+        .commit(&blue, "vip", "{name: vip.kept.example, targets: [192.0.2.2]}")
+        .await;
+    world.record(&blue, "vip", "NoLongerAllowed").await;
+    // Even its deletion leaves it there, and says so.
+    world.delete(&blue, "vip").await;
+    world.claim("vip.kept.example", "Orphaned").await;
+    assert_eq!(server.all("kept.example").await, before);
+    // A new one is refused at once.
+    let red = world.team(control_plane, "red").await;
+    world
+        .change_zone("kept", "{safety: {protected: [vip.kept.example, new.kept.example]}}")
+        .await;
+    world
+        .commit(&red, "new", "{name: new.kept.example, targets: [192.0.2.3]}")
+        .await;
+    world.record(&red, "new", "ProtectedName").await;
+    assert_eq!(server.all("kept.example").await, before);
+}
+
+#[tokio::test]
+async fn data_of_others_is_left_alone_until_the_platform_team_gives_it() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("given.example", FOREIGN).await;
+    world.open("given", "given.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    let before = server.all("given.example").await;
+    world
+        .commit(
+            &blue,
+            "www",
+            "{name: www.given.example, targets: [elsewhere.example.org]}",
+        )
+        .await;
+    let refused = world.record(&blue, "www", "NotOurs").await.status.unwrap();
+    assert!(refused.conflict.unwrap().reason.contains("did not write"));
+    assert_eq!(server.all("given.example").await, before);
+    let adoption = "{adoptions: [{name: www.given.example, namespaceSelector: {matchLabels: {dns: 'yes'}}}]}";
+    world.change_zone("given", adoption).await;
+    let status = world.record(&blue, "www", "Published").await.status.unwrap();
+    assert_eq!(status.conflict, None);
+    assert_eq!(
+        server.ask("www.given.example", RecordType::CNAME).await,
+        ["elsewhere.example.org."]
+    );
+    assert_eq!(server.current("given.example", "www.given.example", "A").await, None);
+    assert_eq!(server.ask("mail.given.example", RecordType::MX).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_deleted_zone_withdraws_nothing_and_hangs_nothing() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("gone.example", FOREIGN).await;
+    let spec = "{claims: {releaseAfterSeconds: 3600}}";
+    world.open("gone", "gone.example", &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "gone.example", 2).await;
+    let before = server.all("gone.example").await;
+    world
+        .cluster::<DnsZone>()
+        .delete("gone", &DeleteParams::default())
+        .await
+        .unwrap();
+    world.record(&blue, "n0", "NoZone").await;
+    world.delete(&blue, "n0").await;
+    let told = message(
+        &world
+            .claim("n0.gone.example", "Orphaned")
+            .await
+            .status
+            .unwrap()
+            .conditions,
+        "Ready",
+    );
+    assert!(told.contains("there is no DnsZone gone.example"), "{told}");
+    assert_eq!(server.all("gone.example").await, before);
+    // It comes back: what was asked for meanwhile is done.
+    world.open("gone", "gone.example", &server, spec).await;
+    world.claim("n0.gone.example", "Releasing").await;
+    world.record(&blue, "n1", "Published").await;
+    assert_eq!(server.current("gone.example", "n0.gone.example", "A").await, None);
+    assert!(server.current("gone.example", "n1.gone.example", "A").await.is_some());
+}
+
+#[tokio::test]
+async fn a_relabelled_namespace_keeps_what_is_published() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("label.example", FOREIGN).await;
+    world.open("label", "label.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "label.example", 1).await;
+    let before = server.all("label.example").await;
+    world.relabel(&blue, Some("no")).await;
+    let status = world.record(&blue, "n0", "NoLongerAllowed").await.status.unwrap();
+    let told = message(&status.conditions, "Ready");
+    assert!(told.contains("what is published stays as it is"), "{told}");
+    world.audit("label").await;
+    world.claim("n0.label.example", "Held").await;
+    assert_eq!(server.all("label.example").await, before);
+    world.relabel(&blue, Some("yes")).await;
+    world.record(&blue, "n0", "Published").await;
+    assert_eq!(server.all("label.example").await, before);
+}
+
+/// One of two texts at a name is no longer admitted: it stays, beside the other.
+#[tokio::test]
+async fn a_tightened_quota_withdraws_no_text_beside_another() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("quota.example", FOREIGN).await;
+    world.open("quota", "quota.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    for name in ["one", "two"] {
+        let spec = format!("{{name: app.quota.example, type: TXT, values: ['{name}']}}");
+        world.commit(&blue, name, &spec).await;
+        world.record(&blue, name, "Published").await;
+    }
+    world.change_zone("quota", "{admission: {maxRecordsPerClaim: 1}}").await;
+    // Which of the two is the newer one is for the API server's clock to say.
+    let refused = eventually("one is refused", async || {
+        for name in ["one", "two"] {
+            let record = world.of::<DnsRecord>(&blue).get(name).await.unwrap();
+            if message(&record.status?.conditions, "Ready").contains("stays as it is") {
+                return Some(name);
+            }
+        }
+        None
+    })
+    .await;
+    let other = if refused == "one" { "two" } else { "one" };
+    let spec = format!("{{name: app.quota.example, type: TXT, values: ['{other}', 'more']}}");
+    world.commit(&blue, other, &spec).await;
+    world.record(&blue, other, "Published").await;
+    let texts = server
+        .current("quota.example", "app.quota.example", "TXT")
+        .await
+        .unwrap()
+        .values;
+    assert!(texts.contains(refused) && texts.contains("more"), "{texts:?}");
+}
+
+#[tokio::test]
+async fn what_is_to_be_retained_stays_in_the_zone() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("retain.example", FOREIGN).await;
+    world
+        .open(
+            "retain",
+            "retain.example",
+            &server,
+            "{claims: {releaseAfterSeconds: 3600}}",
+        )
+        .await;
+    let blue = world.team(control_plane, "blue").await;
+    let spec = "{name: app.retain.example, targets: [192.0.2.1], deletionPolicy: Retain}";
+    world.commit(&blue, "app", spec).await;
+    world.record(&blue, "app", "Published").await;
+    let before = server.all("retain.example").await;
+    world.delete(&blue, "app").await;
+    let claim = world.claim("app.retain.example", "Releasing").await;
+    assert_eq!(claim.spec.withdrawals, []);
+    world.audit("retain").await;
+    assert_eq!(server.all("retain.example").await, before);
+    let counts = world.zone("retain", "Synced").await.status.unwrap().records.unwrap();
+    assert_eq!(counts.orphaned, 1);
+    // The same team takes it again, with its data.
+    world
+        .commit(&blue, "again", "{name: app.retain.example, targets: [192.0.2.2]}")
+        .await;
+    world.record(&blue, "again", "Published").await;
+    assert_eq!(server.ask("app.retain.example", RecordType::A).await, ["192.0.2.2"]);
+}
+
+/// Commits that come faster than they are written leave nothing behind.
+#[tokio::test]
+async fn of_types_that_follow_each_other_fast_only_the_last_stays() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("fast.example", "").await;
+    world.open("fast", "fast.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    for round in 0..12_u64 {
+        let name = format!("n{round}.fast.example");
+        let object = format!("n{round}");
+        for target in ["192.0.2.1", "2001:db8::1"] {
+            world
+                .commit(&blue, &object, &format!("{{name: {name}, targets: ['{target}']}}"))
+                .await;
+            // Anywhere within the first one's rounds.
+            tokio::time::sleep(std::time::Duration::from_millis(round * 4)).await;
+        }
+        world.record(&blue, &object, "Published").await;
+        eventually("the first type is gone", async || {
+            let found = server.current("fast.example", &name, "A").await;
+            found.is_none().then_some(())
+        })
+        .await;
+        let mark = server
+            .current("fast.example", &format!("_tremplin.{name}"), "TXT")
+            .await
+            .unwrap();
+        assert!(mark.values.iter().all(|text| text.ends_with("types=AAAA")), "{mark:?}");
+    }
+    let ours = server.data("fast.example").await;
+    assert_eq!(ours.iter().filter(|set| set.type_ == Kind::Aaaa).count(), 12);
+    let claims = world.cluster::<DnsClaim>().get("n0.fast.example").await.unwrap();
+    assert_eq!(claims.spec.withdrawals, []);
+}
