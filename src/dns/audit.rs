@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::dns::RecordCounts;
 use tremplin_core::dns::ownership::{Mark, marked_name};
 use tremplin_core::dns::plan::{self, Sets};
@@ -23,18 +23,34 @@ use crate::key::Key;
 
 /// When each zone was last looked at since this program began.
 #[derive(Default)]
-pub struct Audits(Mutex<HashMap<String, Timestamp>>);
+pub struct Audits {
+    zones: Mutex<HashMap<String, Timestamp>>,
+    /// When what depends on others, such as delegations, was last asked for.
+    others: Mutex<HashMap<String, Timestamp>>,
+}
+
+/// How often what depends on others is asked for.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Audits {
     pub(super) fn last(&self, zone: &str) -> Option<Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(zone).copied()
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.get(zone).copied()
     }
 
     pub(super) fn note(&self, zone: &str, at: Timestamp) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(zone.to_owned(), at);
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.insert(zone.to_owned(), at);
+    }
+
+    /// Whether a day has gone by; it begins anew then.
+    fn is_another_day(&self, zone: &str, now: Timestamp) -> bool {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = others.get(zone).is_none_or(|last| now.duration_since(*last) >= DAY);
+        if due {
+            others.insert(zone.to_owned(), now);
+        }
+        due
     }
 }
 
@@ -47,6 +63,15 @@ impl Dns {
             Seen::Malformed(_) => None,
         });
         readable.collect()
+    }
+
+    /// Whether what others do can break a record.
+    fn depends_on_others(&self, key: &Key) -> bool {
+        let Some(seen) = self.records.get(key) else {
+            return false;
+        };
+        let Seen::Object(record) = &*seen else { return false };
+        record.spec.delegation.is_some()
     }
 
     /// How many record sets of a zone are ours, by the statuses of their records.
@@ -91,6 +116,13 @@ impl Round<'_> {
             }
         }
         let again = next_audit(self.now, self.zone, self.now);
+        if self.dns.audits.is_another_day(name, self.now) {
+            for key in self.dns.records_of(self.zone) {
+                if self.dns.depends_on_others(&key) {
+                    self.dns.board.ask_again(name, key);
+                }
+            }
+        }
         let serial = self.start.map(|start| i64::from(start.serial));
         let unchanged = serial.is_some() && serial == self.facts.kept.audited_serial;
         if unchanged && told.is_some() && !is_requested {

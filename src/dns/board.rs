@@ -53,6 +53,16 @@ impl Board {
             .insert(record);
     }
 
+    /// What others answer about a record is to be asked again.
+    pub fn ask_again(&self, zone: &str, record: Key) {
+        self.lock()
+            .work
+            .entry(zone.to_owned())
+            .or_default()
+            .unpublished
+            .insert(record);
+    }
+
     /// A claim's withdrawals are to be carried out.
     pub fn claim(&self, zone: &str, claim: &str) {
         self.lock()

@@ -49,6 +49,7 @@ impl Round<'_> {
                             wanted: record.programmed.clone(),
                             result: Ok(served),
                             drift: drift::noted(&record, changes, self.now),
+                            findings: record.findings.clone(),
                         },
                     );
                     if !published {

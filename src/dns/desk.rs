@@ -138,6 +138,7 @@ impl Dns {
                 wanted: asking.programmed.clone(),
                 result,
                 drift: None,
+                findings: Vec::new(),
             },
         );
         done

@@ -7,6 +7,7 @@ mod audit;
 mod board;
 mod check;
 mod claims;
+mod delegation;
 mod desk;
 mod drift;
 mod observe;

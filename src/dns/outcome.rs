@@ -43,6 +43,7 @@ impl Round<'_> {
                     wanted: record.programmed.clone(),
                     result: Err(fault.clone()),
                     drift: record.record.status.as_ref().and_then(|status| status.drift.clone()),
+                    findings: record.findings.clone(),
                 },
             );
         }
@@ -93,6 +94,7 @@ impl Round<'_> {
                         wanted: record.programmed.clone(),
                         result: Err(fault),
                         drift: Some(drift),
+                        findings: record.findings.clone(),
                     },
                 ),
                 None => going_on.push(record),

@@ -11,6 +11,7 @@ use tremplin_core::dns::judge::{Judgement, join, programmed};
 use tremplin_core::dns::ownership::{Owner, is_kept};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::{Atomicity, Profile};
+use tremplin_core::dns::status::Finding;
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
@@ -46,6 +47,8 @@ pub struct Asking {
     pub was_written: bool,
     /// The record.
     pub record: DnsRecord,
+    /// What else was found out about it.
+    pub findings: Vec<Finding>,
 }
 
 impl Dns {
@@ -98,6 +101,7 @@ impl Dns {
             programmed: asked,
             sets: view.judgement.sets,
             record: record.clone(),
+            findings: Vec::new(),
         });
     }
 

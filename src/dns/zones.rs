@@ -175,6 +175,7 @@ impl Dns {
                 wanted,
                 result: Err(fault.clone()),
                 drift,
+                findings: Vec::new(),
             },
         );
     }
@@ -235,7 +236,8 @@ impl Round<'_> {
         let names = write::names(&task.wants, &self.zone.domain);
         let only_asking = work.records.is_empty() && work.claims.is_empty();
         if only_asking {
-            return self.check(task.records, &[]).await;
+            let (asking, again) = self.told_delegations(task.records).await;
+            return [self.check(asking, &[]).await, again].into_iter().flatten().min();
         }
         let current = match write::read(&*self.provider, &names).await {
             Ok(current) => current,
@@ -244,6 +246,8 @@ impl Round<'_> {
         let planned = write::plan_all(&task.wants, &current, self.zone, self.provider.profile());
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), &planned);
         asking = self.told_drift(asking, &planned);
+        let (going_on, children_again) = self.told_delegations(asking).await;
+        asking = going_on;
         let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.wants);
         let groups: Vec<Vec<Change>> = planned
             .iter()
@@ -284,7 +288,8 @@ impl Round<'_> {
             self.facts.kept.breaker = None;
         }
         self.withdrawn(&task, &planned, &refused).await;
-        self.check(asking, &changes).await
+        let again = self.check(asking, &changes).await;
+        [again, children_again].into_iter().flatten().min()
     }
 
     /// Why nothing may be written now.

@@ -11,6 +11,19 @@ use crate::dns::reasons::Reason;
 use crate::dns::rrset::RrSet;
 use crate::fault::{Class, Fault};
 
+/// The answer to a question that a record raises beside its publication.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The condition.
+    pub type_: &'static str,
+    /// Yes, no, or nobody knows.
+    pub state: State,
+    /// The machine's word.
+    pub reason: Reason,
+    /// The human's.
+    pub message: String,
+}
+
 /// How far the zone's writer is with what a record asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
@@ -20,6 +33,8 @@ pub struct Progress {
     pub result: Result<Served, Fault<Reason>>,
     /// Changes of others.
     pub drift: Option<Drift>,
+    /// What else was found out.
+    pub findings: Vec<Finding>,
 }
 
 /// What is in the zone as asked for.
@@ -99,6 +114,13 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
         }
         Some(progress) => {
             status.drift.clone_from(&progress.drift);
+            for finding in &progress.findings {
+                let message = match finding.state {
+                    State::True => finding.message.clone(),
+                    _ => format!("{}. Next: {}", finding.message, finding.reason.action()),
+                };
+                conditions.set(finding.type_, finding.state, finding.reason.as_str(), &message);
+            }
             match &progress.result {
                 Err(fault) => {
                     if fault.reason == Reason::NotOurs {
