@@ -5,10 +5,34 @@ mod common;
 #[path = "dns/world.rs"]
 mod world;
 
-use common::{eventually, start};
-use tremplin_core::api::{DnsClaim, DnsRecord};
+use common::{HOME, eventually, start};
+use k8s_openapi::api::core::v1::ConfigMap;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::dns::query::RecordType;
 use world::{Server, World, message};
+
+/// The zone as it was before its first change is kept: it holds what others wrote, and what was there of ours.
+async fn assert_kept(world: &World, zone: &str, foreign: &str, ours: &str) {
+    let kept = world
+        .cluster::<DnsZone>()
+        .get(zone)
+        .await
+        .unwrap()
+        .status
+        .unwrap()
+        .snapshots;
+    let export = world
+        .of::<ConfigMap>(HOME)
+        .get(&kept[0].id)
+        .await
+        .unwrap()
+        .data
+        .unwrap();
+    assert!(
+        export["zone"].contains(foreign) && export["zone"].contains(ours),
+        "{export:?}"
+    );
+}
 
 /// One life, on whatever server.
 async fn life(server: Server, zone: &str, domain: &str) {
@@ -91,6 +115,8 @@ async fn life(server: Server, zone: &str, domain: &str) {
             .len(),
         1
     );
+
+    assert_kept(&world, zone, "198.51.100.1", "192.0.2.10").await;
 
     // Deleted: withdrawn, and kept from others for the quarantine.
     world.delete(&blue, "app").await;

@@ -15,6 +15,7 @@ mod outcome;
 mod providers;
 mod records;
 mod report;
+mod snapshot;
 mod watches;
 mod write;
 mod zones;

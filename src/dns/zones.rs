@@ -328,7 +328,7 @@ impl Round<'_> {
     }
 
     async fn write(&mut self, groups: Vec<Vec<Change>>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
-        self.snapshot().await?;
+        self.snapshot(changes).await?;
         for change in changes {
             tracing::info!(
                 zone = self.zone.name,
@@ -353,25 +353,6 @@ impl Round<'_> {
         let refused = written.map_err(|failure| providers::fault(&failure))?;
         published.map_err(|failure| providers::fault(&failure))?;
         Ok(refused)
-    }
-
-    /// Keeps the zone as it was.
-    async fn snapshot(&mut self) -> Result<(), Fault<Reason>> {
-        if !self.zone.safety.snapshot || !self.provider.profile().snapshots {
-            return Ok(());
-        }
-        let made = self
-            .provider
-            .snapshot()
-            .await
-            .map_err(|failure| providers::fault(&failure))?;
-        if let Some(id) = made {
-            let at = Time(self.now);
-            let snapshots = &mut self.facts.kept.snapshots;
-            snapshots.insert(0, tremplin_core::api::dns::SnapshotStatus { id, at });
-            snapshots.truncate(10);
-        }
-        Ok(())
     }
 
     fn forget_old_deletions(&mut self) {
