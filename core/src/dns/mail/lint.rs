@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Answer, Facts, Kind, Question};
 use super::preset::{self, Preset};
 use super::{dkim, dmarc, spf, written};
 use crate::api::dns::Mail;
 use crate::conditions::State;
+use crate::dns::facts::{Answer, Facts, Kind, Question};
 use crate::dns::name::Fqdn;
 use crate::dns::reasons::Reason;
 

@@ -3,7 +3,6 @@
 
 pub mod dkim;
 pub mod dmarc;
-pub mod facts;
 mod lint;
 pub mod preset;
 pub mod spf;
@@ -11,12 +10,12 @@ mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::Facts;
 use super::name::{Fqdn, NameError};
 use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet, canonical};
 use crate::api::dns::{Dkim, Mail};
 use crate::fault::Fault;
-pub use facts::{Answer, Facts, Kind, Question};
 pub use lint::{Verdict, lint};
 use preset::Preset;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Answer, Facts, Kind, Question};
+use crate::dns::facts::{Answer, Facts, Kind, Question};
 use crate::dns::name::Fqdn;
 
 /// The version that begins every SPF record.

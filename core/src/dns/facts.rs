@@ -1,5 +1,5 @@
-//! What others answered, as far as it matters to mail. Whoever judges says what he still wants to know, and is asked again
-//! when it is known.
+//! What others answered about where records lead. Whoever judges says what he still wants to know, and is asked again when
+//! it is known.
 
 use std::collections::BTreeMap;
 
@@ -28,14 +28,18 @@ impl Question {
 }
 
 /// What is asked about a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Whether it exists at all, aliases followed.
+    Name,
     /// Its texts (TXT), aliases followed.
     Text,
     /// Whether it has an address (A or AAAA).
     Address,
     /// Whether it has mail exchangers (MX).
     Mx,
+    /// Whether the host, asked itself, answers as an authority for the zone that begins at this name.
+    Serves(Fqdn),
 }
 
 /// An answer.
@@ -43,11 +47,11 @@ pub enum Kind {
 pub enum Answer {
     /// The texts, each joined to one (see [`crate::dns::rrset::unquoted`]).
     Texts(Vec<String>),
-    /// There is what was asked for, at the name itself.
+    /// Yes: there is what was asked for, at the name itself.
     Found,
     /// There is what was asked for, but the name is an alias (CNAME).
     Alias,
-    /// The name does not exist, or has none of it.
+    /// No: the name does not exist, has none of it, or does not do it.
     Nothing,
     /// A time-out, or a fault of the server: nobody knows.
     Unknown,
