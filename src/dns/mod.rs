@@ -3,6 +3,7 @@
 //! Three kinds, one room, since they are one matter: rounds of records judge and claim, rounds of claims let go, and the
 //! round of a zone, of which there is only one at a time, is the only one that reads and writes the zone.
 
+mod answers;
 mod audit;
 mod board;
 mod check;
@@ -34,6 +35,7 @@ use tremplin_core::platform::Platform;
 use crate::cluster::{Cluster, Group, NamespaceLabels, Seen, Store, Watched};
 use crate::driver::Cause;
 use crate::key::Key;
+use answers::Answers;
 use audit::Audits;
 use board::Board;
 use observe::Opened;
@@ -75,6 +77,7 @@ pub struct Dns {
     opened: RwLock<Arc<Opened>>,
     board: Board,
     audits: Audits,
+    answers: Arc<Answers>,
     providers: Providers,
     wake: Wake,
     now: fn() -> Timestamp,
@@ -98,6 +101,7 @@ impl Dns {
             opened: RwLock::default(),
             board: Board::default(),
             audits: Audits::default(),
+            answers: Arc::default(),
             providers: Providers::default(),
             wake,
             now,

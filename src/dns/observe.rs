@@ -7,7 +7,9 @@ use kube::Resource as _;
 use tremplin_core::api::dns::{ClaimSummary, Conflict, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
+use tremplin_core::dns::facts::Facts;
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
+use tremplin_core::dns::outlook::{Outlook, outlook};
 use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, wanted, zone};
 use tremplin_core::fault::Fault;
 
@@ -85,6 +87,8 @@ pub struct View {
     pub judgement: Judgement,
     /// Whom the holder wants to be asked.
     pub contact: Option<String>,
+    /// What others answer about where it leads.
+    pub outlook: Outlook,
 }
 
 impl View {
@@ -99,6 +103,7 @@ impl View {
                 verdict: Err(fault),
             },
             contact: None,
+            outlook: Outlook::default(),
         }
     }
 
@@ -190,7 +195,7 @@ impl Dns {
             name: name.clone(),
             key: key.clone(),
         };
-        let judgement = judge::judge(
+        let mut judgement = judge::judge(
             record,
             &place,
             &Observed {
@@ -206,6 +211,10 @@ impl Dns {
                 app_targets: targets.as_deref(),
             },
         );
+        let outlook = self.answers.by_known(|facts| look(record, &name, &judgement, facts));
+        if let (Ok(()), Err(fault)) = (&judgement.verdict, &outlook.gate) {
+            judgement.verdict = Err(fault.clone());
+        }
         View {
             name: Some(name),
             zone: Some(open),
@@ -213,7 +222,27 @@ impl Dns {
             claim,
             judgement,
             contact,
+            outlook,
         }
+    }
+
+    /// Asks what is not known any more about where a record leads.
+    pub(super) fn look_around(&self, record: &DnsRecord, view: &View) {
+        let Some(name) = &view.name else { return };
+        // What leads nowhere has nothing to ask; what was asked lately is not asked again.
+        let first = look(record, name, &view.judgement, &Facts::new()).open;
+        if view.outlook.open.is_empty() && self.answers.are_fresh(&first) {
+            return;
+        }
+        let open = self
+            .answers
+            .by_fresh(|facts| look(record, name, &view.judgement, facts))
+            .open;
+        let key = Key {
+            namespace: record.metadata.namespace.clone().unwrap_or_default(),
+            name: record.metadata.name.clone().unwrap_or_default(),
+        };
+        self.answers.ask(key, open, &self.opened(), self.wake.records.clone());
     }
 
     /// The records of a namespace below a claim that are not about to go, older ones first.
@@ -292,6 +321,12 @@ impl Dns {
     pub(super) fn has_client(provider: ProviderType) -> bool {
         !matches!(provider, ProviderType::ExternalDns | ProviderType::Request)
     }
+}
+
+fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, facts: &Facts) -> Outlook {
+    let programmed = record.status.as_ref().map(|status| status.programmed.as_slice());
+    let published = programmed.is_some_and(|sets| !sets.is_empty());
+    outlook(record.spec.mail.as_ref(), name, &judgement.sets, published, facts)
 }
 
 fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, String) {

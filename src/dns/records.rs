@@ -16,7 +16,7 @@ use tremplin_core::labels::DNS_FINALIZER;
 
 use super::observe::View;
 use super::report::after;
-use super::{Dns, MANAGER, TOLERATED, cluster_key, drift, until};
+use super::{Dns, MANAGER, TOLERATED, answers, cluster_key, drift, until};
 use crate::cluster::{Item, Seen};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
@@ -76,7 +76,8 @@ impl Dns {
         let mut view = self.view(&record);
         let wants_claim = match &view.judgement.verdict {
             Ok(()) => true,
-            Err(fault) => fault.reason == Reason::WaitingForApproval,
+            // What is waited for needs the name already.
+            Err(fault) => matches!(fault.reason, Reason::WaitingForApproval | Reason::ChildServersSilent),
         };
         if wants_claim {
             // Before anything outside the cluster may come of it.
@@ -90,6 +91,7 @@ impl Dns {
         if view.judgement.verdict.is_ok() {
             self.hand_over(&record, &view).await?;
         }
+        self.look_around(&record, &view);
         Ok(outcome)
     }
 
@@ -345,6 +347,7 @@ impl Dns {
             },
             conflict: view.conflict(&namespace),
             judgement: &view.judgement,
+            outlook: &view.outlook,
             progress: progress.as_ref(),
             now,
         };
@@ -360,10 +363,15 @@ impl Dns {
                 .await
                 .map_err(|fault| fault.map(Reason::from))?;
         }
+        let look_again = answers::again(&view.outlook);
         Ok(match &view.judgement.verdict {
             Ok(()) => Outcome::Settled {
-                again: visible_after.map(|at| until(at, now)),
+                again: [visible_after.map(|at| until(at, now)), look_again]
+                    .into_iter()
+                    .flatten()
+                    .min(),
             },
+            Err(fault) if fault.reason == Reason::ChildServersSilent => Outcome::Waiting { again: look_again },
             Err(fault) => after(fault),
         })
     }

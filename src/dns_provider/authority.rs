@@ -148,9 +148,24 @@ pub async fn lookup(server: SocketAddr, name: &Fqdn, type_: &RecordType) -> Resu
     Ok(found)
 }
 
+/// Whether a server answers as an authority for the zone that begins at a name.
+///
+/// # Errors
+/// Why it did not answer at all.
+pub async fn serves(server: SocketAddr, zone: &Fqdn) -> Result<bool, String> {
+    let answer = ask(server, zone, Code::SOA).await?;
+    let begins = answer.answers.iter().any(|record| record.record_type() == Code::SOA);
+    Ok(answer.metadata.authoritative && begins)
+}
+
 async fn ask(server: SocketAddr, name: &Fqdn, code: Code) -> Result<Message, String> {
+    question(server, name, code, false).await
+}
+
+/// `recursive`: the server is a resolver, who asks others.
+pub(super) async fn question(server: SocketAddr, name: &Fqdn, code: Code, recursive: bool) -> Result<Message, String> {
     let mut question = Message::query();
-    question.metadata.recursion_desired = false;
+    question.metadata.recursion_desired = recursive;
     let name = wire::name(name).map_err(|failure| failure.to_string())?;
     question.add_query(Query::query(name, code));
     let octets = question.to_vec().map_err(|error| format!("no question: {error}"))?;

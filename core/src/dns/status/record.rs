@@ -7,6 +7,7 @@ use super::{not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
 use crate::dns::judge::{Judgement, programmed};
+use crate::dns::outlook::{DELEGATED, MAIL_READY, Outlook, TARGET_RESOLVES};
 use crate::dns::reasons::Reason;
 use crate::dns::rrset::RrSet;
 use crate::fault::{Class, Fault};
@@ -67,6 +68,8 @@ pub struct RecordFacts<'a> {
     pub judgement: &'a Judgement,
     /// What the zone's writer knows; `None`: nothing since this program began.
     pub progress: Option<&'a Progress>,
+    /// What others answer about where it leads.
+    pub outlook: &'a Outlook,
     /// Now.
     pub now: Timestamp,
 }
@@ -91,6 +94,14 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
         conflict: facts.conflict,
         ..old.clone()
     };
+    for (type_, told) in &facts.outlook.conditions {
+        match (told, conditions::find(&old.conditions, type_)) {
+            (Some((state, reason, message)), _) => conditions.set(type_, *state, reason.as_str(), message),
+            // It is being asked: until then what was known counts.
+            (None, Some(known)) => carry(&mut conditions, known),
+            (None, None) => {}
+        }
+    }
     if let Err(fault) = &facts.judgement.verdict {
         refused(&mut conditions, fault, &old);
         status.conditions = conditions.finish();
@@ -101,7 +112,8 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
     match facts.progress.filter(|progress| progress.wanted == asked) {
         // Nothing is known since this program began, and nothing else is asked for.
         None if old.programmed == asked && !asked.is_empty() => {
-            for condition in &old.conditions {
+            let looks = |type_: &str| [MAIL_READY, TARGET_RESOLVES, DELEGATED].contains(&type_);
+            for condition in old.conditions.iter().filter(|condition| !looks(&condition.type_)) {
                 carry(&mut conditions, condition);
             }
             propagated(&mut conditions, old.visible_after.as_ref().map(|at| at.0), facts.now);
