@@ -9,6 +9,7 @@ mod closing;
 mod current;
 mod kubernetes;
 mod local;
+mod names;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 
 use self::kubernetes::Kubernetes;
+use crate::dns::Standing;
 use crate::progress::{Step, seconds};
 use crate::tools::Tool;
 
@@ -53,6 +55,8 @@ struct Site {
     profile: &'static str,
     /// Whether this machine reaches the hosts of the platform.
     is_reachable: bool,
+    /// The name server of the zone that is opened, where there is one.
+    name_server: Option<Standing>,
 }
 
 /// Brings the demo up, and says what to try next.
@@ -96,9 +100,27 @@ pub async fn up(target: &Target) -> Result<()> {
     } else {
         None
     };
-    closing::say(&site, target, &url, answer.as_deref()).await?;
+    let resolved = match &site.name_server {
+        Some(server) => Some(Box::pin(resolve(&site, server)).await?),
+        None => None,
+    };
+    let seen = closing::Seen { url, answer, resolved };
+    closing::say(&site, target, &seen).await?;
     eprintln!("all of this took {}", seconds(started.elapsed()));
     Ok(())
+}
+
+/// Opens a zone, asks for a name in it, and resolves it. Gives the command that does the last, and what it printed.
+async fn resolve(site: &Site, server: &Standing) -> Result<(String, String)> {
+    let advice = format!(
+        ". {}/env && kubectl describe dnszone,dnsrecord; the server's log is named.log in the cluster's folder",
+        site.folder.display()
+    );
+    let opening = "opening a zone of a BIND of this machine";
+    step(opening, &advice, names::open(site, server)).await?;
+    let waiting = "applying e2e/demo/names/ and waiting until the name is answered";
+    let name = step(waiting, &advice, names::publish(site)).await?;
+    step("resolving the name", &advice, names::dig(server.address, &name)).await
 }
 
 /// Takes away everything that [`up`] made.

@@ -12,10 +12,12 @@ pub mod fake;
 pub mod fault_proxy;
 mod powerdns;
 pub mod query;
+mod standing;
 
 pub use bind::{Bind, BindOptions, KEY_NAME};
 pub use daemon::free_address;
 pub use powerdns::{PowerDns, PowerDnsOptions};
+pub(crate) use standing::Standing;
 
 /// A zone as its master file tells it (RFC 1035, 5).
 #[derive(Clone, Debug, PartialEq, Eq)]

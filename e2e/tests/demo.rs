@@ -44,6 +44,8 @@ fn said(output: &Output) -> String {
 /// What was printed, as a newcomer reads it.
 struct Screen {
     url: String,
+    /// The command that resolves the team's name.
+    dig: String,
     /// The line that readies a shell.
     ready: String,
     /// What each command is for, and the command.
@@ -68,6 +70,11 @@ impl Screen {
                 .find(|line| line.starts_with("http://"))
                 .unwrap()
                 .to_string(),
+            dig: lines
+                .iter()
+                .find_map(|line| line.strip_prefix("$ ").filter(|line| line.starts_with("dig ")))
+                .unwrap()
+                .to_owned(),
             ready: lines.iter().find(|line| line.starts_with(". ")).unwrap().to_string(),
             commands: purposes
                 .map(|line| (line.to_string(), after(line).to_owned()))
@@ -120,6 +127,8 @@ fn the_demo_answers_and_its_commands_work_as_printed() {
     let curl = format!("curl --silent --show-error --fail {}", screen.url);
     screen.shows(&curl, "sample-app 1.0.0");
     screen.shows("kubectl get startupapps", "True");
+    screen.shows("kubectl get dnsrecords", "Published");
+    assert_eq!(said(&screen.shell(&screen.dig)).trim(), "192.0.2.80");
 
     let started = Instant::now();
     let second = demo.run("demo");
@@ -159,4 +168,8 @@ fn the_demo_answers_and_its_commands_work_as_printed() {
     assert!(down.status.success(), "{}", said(&down));
     assert!(!demo.state.join(&demo.name).exists());
     assert!(!screen.shell(&curl).status.success(), "it still answers");
+    // Some networks answer whatever is asked of port 53: what matters is that nobody knows the name.
+    let quick = format!("{} +timeout=1 +tries=1", screen.dig);
+    let answer = said(&screen.shell(&quick));
+    assert!(!answer.contains("192.0.2.80"), "the name is still answered: {answer}");
 }

@@ -17,18 +17,23 @@ const READY: Duration = Duration::from_mins(3);
 /// How long its URL may take to answer once it is ready.
 const ANSWERS: Duration = Duration::from_secs(30);
 
-/// Waits until the app is ready for the spec that was applied, telling each change of its state. Gives its URL.
+/// Waits until the app is ready. Gives its URL.
 pub(super) async fn ready(cluster: &Kubernetes) -> Result<String> {
+    let app = until_ready(cluster, "startupapp", NAME).await?;
+    let url = app.pointer("/status/url").and_then(Value::as_str);
+    url.map(str::to_owned)
+        .context("the app is ready and its status has no URL")
+}
+
+/// Waits until an object is ready for the spec that was applied, telling each change of its state. Gives the object.
+pub(super) async fn until_ready(cluster: &Kubernetes, kind: &str, name: &str) -> Result<Value> {
     let deadline = Instant::now() + READY;
     let mut told = String::new();
     loop {
-        let app = cluster.get(&["startupapp", NAME]).await?;
-        let state = State::of(&app);
+        let object = cluster.get(&[kind, name]).await?;
+        let state = State::of(&object);
         if state.is_ready {
-            let url = app.pointer("/status/url").and_then(Value::as_str);
-            return url
-                .map(str::to_owned)
-                .context("the app is ready and its status has no URL");
+            return Ok(object);
         }
         if state.words != told {
             eprintln!("      {}", state.words);

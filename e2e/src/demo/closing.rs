@@ -6,15 +6,29 @@ use anyhow::Result;
 
 use super::{Site, Target, app};
 
-/// Prints the app's URL, its state and what to try next, to stdout.
-pub(super) async fn say(site: &Site, target: &Target, url: &str, answer: Option<&str>) -> Result<()> {
+/// What the demo has seen.
+pub(super) struct Seen {
+    /// The app's URL.
+    pub url: String,
+    /// What was answered there, where this machine reaches it.
+    pub answer: Option<String>,
+    /// The command that resolved the team's name, and what it printed.
+    pub resolved: Option<(String, String)>,
+}
+
+/// Prints the app's URL, its state, the team's name and what to try next, to stdout.
+pub(super) async fn say(site: &Site, target: &Target, seen: &Seen) -> Result<()> {
     let apps = site.cluster.kubectl(&["get", "startupapps"]).await?;
-    println!("\n{url}");
-    match answer {
+    println!("\n{}", seen.url);
+    match &seen.answer {
         Some(answer) => println!("  {answer}\n"),
         None => println!("  answers once this name leads to the cluster's ingress controller\n"),
     }
     println!("$ kubectl get startupapps\n{apps}");
+    if let Some((command, printed)) = &seen.resolved {
+        let records = site.cluster.kubectl(&["get", "dnsrecords"]).await?;
+        println!("$ kubectl get dnsrecords\n{records}\n$ {command}\n{printed}");
+    }
     println!(
         "To go on, in this shell:\n\n  . {}\n",
         relative(&site.folder.join("env")).display()

@@ -54,6 +54,7 @@ pub(super) async fn prepare(operator: &str, sample_app: &str) -> Result<Site> {
         platform: json!({}),
         profile: "generic",
         is_reachable: false,
+        name_server: None,
     })
 }
 

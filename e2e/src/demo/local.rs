@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::kubernetes::Kubernetes;
-use super::{Site, stage, step, write_environment};
+use super::{Site, names, stage, step, write_environment};
 use crate::certificates::write_private;
 use crate::environment::{Environment, install_policies};
 use crate::image::{self, Image, SAMPLE_APP};
@@ -35,6 +35,10 @@ pub(super) async fn prepare(name: &str) -> Result<Site> {
     let address = step("starting the data path", &down, ingress::up(cluster.folder())).await?;
     step("giving the node its images", &down, import(&cluster, &images)).await?;
 
+    let network = cluster.network().context("a node without a network")?;
+    let serving = names::serve(cluster.folder(), network.host());
+    let name_server = step("starting the name server", &down, serving).await?;
+
     let environment = Environment::new(NAMESPACE);
     step(
         &format!("making the environment {NAMESPACE}"),
@@ -58,6 +62,7 @@ pub(super) async fn prepare(name: &str) -> Result<Site> {
         platform: platform(address),
         profile: "cpin-pax",
         is_reachable: true,
+        name_server: Some(name_server),
     })
 }
 

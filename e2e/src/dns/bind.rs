@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -22,7 +22,7 @@ use crate::process::Program;
 /// The name of every server's own key; its algorithm is `hmac-sha256`.
 pub const KEY_NAME: &str = "tremplin";
 
-const PACKAGE: Package = Package::new("bind9", "named");
+pub(super) const PACKAGE: Package = Package::new("bind9", "named");
 const PROGRAM: &str = "/usr/sbin/named";
 
 /// What a server is started with.
@@ -51,20 +51,14 @@ impl Bind {
     /// If the package cannot be installed, or the server refuses a zone or does not answer within 30 seconds, with
     /// the end of its log.
     pub async fn start(options: BindOptions) -> Result<Self> {
-        let policy = options
-            .update_policy
-            .unwrap_or_else(|| format!("grant {KEY_NAME} zonesub ANY;"));
+        let policy = options.update_policy.unwrap_or_else(everything);
         let names = options.zones.iter().map(|zone| zone.name.clone()).collect();
         let clauses: Vec<_> = options
             .zones
             .iter()
-            .map(|ZoneText { name, .. }| {
-                let file = zone_file(name);
-                format!("zone \"{name}\" {{ type primary; file \"{file}\"; update-policy {{ {policy} }}; }};\n")
-            })
+            .map(|ZoneText { name, .. }| primary(name, &policy))
             .collect();
-        let secret = BASE64.encode(random::<32>()?);
-        Self::start_with(names, secret, &options.zones, &clauses.concat()).await
+        Self::start_with(names, new_secret()?, &options.zones, &clauses.concat()).await
     }
 
     /// Starts a secondary of all zones of `primary`, with the same key. It has them when this returns, and learns of
@@ -100,7 +94,10 @@ impl Bind {
             for ZoneText { name, text } in texts {
                 server.write(&zone_file(name), text)?;
             }
-            server.write("named.conf", &(server.config() + clauses))?;
+            server.write(
+                "named.conf",
+                &(config(server.daemon.folder(), server.address, &server.secret) + clauses),
+            )?;
             match server.restart().await {
                 Ok(()) => return Ok(server),
                 Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => {}
@@ -148,27 +145,8 @@ impl Bind {
         String::from_utf8_lossy(&octets).into_owned()
     }
 
-    /// A copy of the program. Debian's AppArmor profile knows it by its path, and keeps it from our folder.
     fn program(&self) -> Result<PathBuf> {
-        let copy = self.daemon.folder().join("named");
-        if !copy.exists() {
-            fs::copy(PROGRAM, &copy).with_context(|| format!("failed to copy {PROGRAM}"))?;
-        }
-        Ok(copy)
-    }
-
-    fn config(&self) -> String {
-        let (folder, port, secret) = (self.daemon.folder().display(), self.address.port(), &self.secret);
-        format!(
-            "key {KEY_NAME} {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
-             options {{\n  \
-               directory \"{folder}\"; pid-file none; session-keyfile none;\n  \
-               listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; reuseport no;\n  \
-               recursion no; empty-zones-enable no; dnssec-validation no;\n  \
-               notify no; allow-transfer {{ key {KEY_NAME}; }};\n\
-             }};\n\
-             controls {{ }};\n"
-        )
+        copy_program(self.daemon.folder())
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -215,6 +193,46 @@ impl Bind {
     }
 }
 
-fn zone_file(zone: &str) -> String {
+pub(super) fn zone_file(zone: &str) -> String {
     format!("{zone}.zone")
+}
+
+/// The configuration of a server that listens there, without its zones. The address must be of IPv4.
+pub(super) fn config(folder: &Path, address: SocketAddr, secret: &str) -> String {
+    let (folder, ip, port) = (folder.display(), address.ip(), address.port());
+    format!(
+        "key {KEY_NAME} {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
+         options {{\n  \
+           directory \"{folder}\"; pid-file none; session-keyfile none;\n  \
+           listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }}; reuseport no;\n  \
+           recursion no; empty-zones-enable no; dnssec-validation no;\n  \
+           notify no; allow-transfer {{ key {KEY_NAME}; }};\n\
+         }};\n\
+         controls {{ }};\n"
+    )
+}
+
+/// The clause of a zone that the server is the primary of.
+pub(super) fn primary(zone: &str, policy: &str) -> String {
+    let file = zone_file(zone);
+    format!("zone \"{zone}\" {{ type primary; file \"{file}\"; update-policy {{ {policy} }}; }};\n")
+}
+
+/// The policy by which the key may change everything.
+pub(super) fn everything() -> String {
+    format!("grant {KEY_NAME} zonesub ANY;")
+}
+
+/// A secret for [`KEY_NAME`], base64.
+pub(super) fn new_secret() -> Result<String> {
+    Ok(BASE64.encode(random::<32>()?))
+}
+
+/// A copy of the program. Debian's AppArmor profile knows it by its path, and keeps it from our folder.
+pub(super) fn copy_program(folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("named");
+    if !copy.exists() {
+        fs::copy(PROGRAM, &copy).with_context(|| format!("failed to copy {PROGRAM}"))?;
+    }
+    Ok(copy)
 }
