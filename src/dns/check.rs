@@ -11,6 +11,7 @@ use super::board::Work;
 use super::drift;
 use super::write::{self, Asking};
 use super::zones::Round;
+use crate::dns_provider::authority::discovery::Discovered;
 use crate::dns_provider::authority::{self, Server, Start};
 
 /// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
@@ -81,7 +82,7 @@ impl Round<'_> {
 
     /// Finds the authoritative servers and asks each for the zone's start.
     pub(super) async fn ask_authorities(&mut self) {
-        let (servers, statuses, start) = authorities(self.zone).await;
+        let (servers, statuses, start) = authorities(self.zone, &self.dns.discovered).await;
         self.facts.authorities = Some(statuses);
         self.servers = servers;
         self.start = start;
@@ -122,8 +123,14 @@ impl Round<'_> {
 }
 
 /// The authoritative servers of a zone, what to tell of them, and the zone's start as the first that answers has it.
-pub async fn authorities(zone: &Zone) -> (Vec<Server>, Vec<AuthorityStatus>, Option<Start>) {
-    let servers = match authority::servers(&zone.authorities).await {
+/// Where the zone names none, they are those of its NS records.
+pub async fn authorities(zone: &Zone, discovered: &Discovered) -> (Vec<Server>, Vec<AuthorityStatus>, Option<Start>) {
+    let found = if zone.authorities.is_empty() {
+        discovered.of(&zone.domain).await
+    } else {
+        authority::servers(&zone.authorities).await
+    };
+    let servers = match found {
         Ok(servers) => servers,
         Err(message) => {
             let status = AuthorityStatus {

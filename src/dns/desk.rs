@@ -26,7 +26,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
 impl Dns {
     /// Asks the servers about what is asked for; what they do not answer is a request.
     pub(super) async fn desk_round(&self, object: &DnsZone, zone: &Zone) -> Result<Outcome, Fault<Reason>> {
-        let (servers, statuses, _) = authorities(zone).await;
+        let (servers, statuses, _) = authorities(zone, &self.discovered).await;
         let mut work = self.board.take(&zone.name);
         let now = (self.now)();
         let again = self.audits.last(&zone.name).map(|last| next_audit(last, zone, now));

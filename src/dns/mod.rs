@@ -33,6 +33,7 @@ use tremplin_core::dns::{Fqdn, judge};
 use tremplin_core::platform::Platform;
 
 use crate::cluster::{Cluster, Group, NamespaceLabels, Seen, Store, Watched};
+use crate::dns_provider::authority::discovery::Discovered;
 use crate::driver::Cause;
 use crate::key::Key;
 use answers::Answers;
@@ -79,6 +80,7 @@ pub struct Dns {
     audits: Audits,
     answers: Arc<Answers>,
     providers: Providers,
+    discovered: Discovered,
     wake: Wake,
     now: fn() -> Timestamp,
 }
@@ -103,6 +105,7 @@ impl Dns {
             audits: Audits::default(),
             answers: Arc::default(),
             providers: Providers::default(),
+            discovered: Discovered::default(),
             wake,
             now,
         }

@@ -1,7 +1,9 @@
 //! Asks the authoritative servers of a zone themselves, each of them: only what they answer is published.
 //!
 //! Questions go to these servers alone and ask for no recursion: no public resolver learns of a name before it is there,
-//! and keeps a negative answer.
+//! and keeps a negative answer. Who these servers are is [`discovery`]'s question.
+
+pub mod discovery;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::timeout;
 use tremplin_core::dns::{Fqdn, RecordType, RrSet};
 
-use super::rfc2136::wire;
+use super::rfc2136::{exchange, wire};
 
 /// How long one try may take.
 const WAIT: Duration = Duration::from_secs(2);
@@ -27,6 +29,14 @@ pub struct Server {
     pub name: String,
     /// Where it answers.
     pub address: SocketAddr,
+}
+
+/// `host`, `host:port`, `address`, `[address]:port`; without a port, 53.
+///
+/// # Errors
+/// When it is none of these.
+pub fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    exchange::host_and_port(text).map_err(|failure| failure.to_string())
 }
 
 /// What the start of a zone says.
@@ -99,6 +109,16 @@ pub async fn start(server: SocketAddr, zone: &Fqdn) -> Result<Start, String> {
         .ok_or_else(|| format!("has no SOA for {zone} ({})", answer.metadata.response_code))
 }
 
+/// The serial of the zone that a server has a name in, where it tells.
+pub async fn serial(server: SocketAddr, name: &Fqdn) -> Option<u32> {
+    let answer = ask(server, name, Code::SOA).await.ok()?;
+    let mut records = answer.answers.iter().chain(&answer.authorities);
+    records.find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(soa.serial),
+        _ => None,
+    })
+}
+
 /// Whether a server answers a set as asked for. `Ok(Some(why))`: it answers something else.
 ///
 /// # Errors
@@ -156,6 +176,45 @@ pub async fn serves(server: SocketAddr, zone: &Fqdn) -> Result<bool, String> {
     let answer = ask(server, zone, Code::SOA).await?;
     let begins = answer.answers.iter().any(|record| record.record_type() == Code::SOA);
     Ok(answer.metadata.authoritative && begins)
+}
+
+/// What a server says of a name and a type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The sets of its answer: that of the type, and the CNAMEs that led there.
+    pub sets: Vec<RrSet>,
+    /// Whether it says that there is no such name.
+    pub no_such_name: bool,
+}
+
+/// What a server says of a name and a type.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn answer(server: SocketAddr, name: &Fqdn, type_: &RecordType) -> Result<Answer, String> {
+    let code = wire::code(type_).map_err(|failure| failure.to_string())?;
+    let message = ask(server, name, code).await?;
+    let referral = *type_ == RecordType::Ns;
+    let no_such_name = match message.metadata.response_code {
+        _ if !message.metadata.authoritative && !referral => {
+            return Err(format!(
+                "does not answer for {name} ({})",
+                message.metadata.response_code
+            ));
+        }
+        ResponseCode::NoError => false,
+        ResponseCode::NXDomain => true,
+        code => return Err(format!("answers {code}")),
+    };
+    let mut sets = wire::sets(
+        message
+            .answers
+            .iter()
+            .chain(message.authorities.iter().filter(|_| referral)),
+    );
+    // What stands beside an answer for the use of resolvers is none.
+    sets.retain(|set| set.type_ == *type_ || set.type_ == RecordType::Cname);
+    Ok(Answer { sets, no_such_name })
 }
 
 async fn ask(server: SocketAddr, name: &Fqdn, code: Code) -> Result<Message, String> {

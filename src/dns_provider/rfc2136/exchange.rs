@@ -182,7 +182,7 @@ impl Connection<'_> {
 }
 
 /// `host`, `host:port`, `address`, `[address]:port`.
-fn host_and_port(text: &str) -> Result<(String, u16), Failure> {
+pub(in crate::dns_provider) fn host_and_port(text: &str) -> Result<(String, u16), Failure> {
     let wrong = || {
         Failure::Settings(format!(
             "the server {text:?} is written as host, host:port or [address]:port"

@@ -4,7 +4,7 @@
 //! [`Failure::Changed`] and nothing is written. Seen on BIND 9.18: a CNAME that an update would put beside other data
 //! is left out without a word, so that an update also says that nothing of the kind is there.
 
-mod exchange;
+pub(super) mod exchange;
 pub(super) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
