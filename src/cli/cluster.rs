@@ -17,7 +17,7 @@ use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigEr
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
-use tremplin_core::api::StartupApp;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
 use tremplin_core::json::text;
 use tremplin_core::live::STARTUP_APP_MANAGER;
 
@@ -47,6 +47,9 @@ impl Kind {
     pub fn of(name: &str) -> Option<Self> {
         let resource = match name {
             "StartupApp" => ApiResource::erase::<StartupApp>(&()),
+            "DnsRecord" => ApiResource::erase::<DnsRecord>(&()),
+            "DnsZone" => ApiResource::erase::<DnsZone>(&()),
+            "DnsClaim" => ApiResource::erase::<DnsClaim>(&()),
             "ServiceAccount" => ApiResource::erase::<ServiceAccount>(&()),
             "ConfigMap" => ApiResource::erase::<ConfigMap>(&()),
             "Service" => ApiResource::erase::<Service>(&()),
@@ -116,18 +119,18 @@ impl Cluster {
         self.client.default_namespace()
     }
 
-    /// One object; `None` when it does not exist.
+    /// One object; `None` when it does not exist. Without a namespace, of the cluster.
     pub async fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Option<Value>> {
         let found = self.api(kind, namespace)?.get_opt(name).await;
-        let found = found.with_context(|| format!("failed to read the {kind} {name} of {namespace}"))?;
+        let found = found.with_context(|| format!("failed to read the {kind} {name}{}", of(namespace)))?;
         Ok(found.map(|object| serde_json::to_value(&object)).transpose()?)
     }
 
-    /// The objects of a kind; an empty selector means all.
+    /// The objects of a kind; an empty selector means all. Without a namespace, those of every one.
     pub async fn list(&self, kind: &str, namespace: &str, selector: &str) -> anyhow::Result<Vec<Value>> {
         let params = ListParams::default().labels(selector);
         let found = self.api(kind, namespace)?.list(&params).await;
-        let found = found.with_context(|| format!("failed to list the {kind}s of {namespace}"))?;
+        let found = found.with_context(|| format!("failed to list the {kind}s{}", of(namespace)))?;
         // The items of a list do not say what they are.
         let with_kind = |object: DynamicObject| -> anyhow::Result<Value> {
             let mut object = serde_json::to_value(&object)?;
@@ -178,7 +181,19 @@ impl Cluster {
         let Some(Kind(resource)) = Kind::of(kind) else {
             bail!("{kind} is not a kind that an app is made of");
         };
+        if namespace.is_empty() {
+            return Ok(Api::all_with(self.client.clone(), &resource));
+        }
         Ok(Api::namespaced_with(self.client.clone(), namespace, &resource))
+    }
+}
+
+/// Where a failed request was about.
+fn of(namespace: &str) -> String {
+    if namespace.is_empty() {
+        String::new()
+    } else {
+        format!(" of {namespace}")
     }
 }
 

@@ -9,6 +9,7 @@ mod completions;
 pub mod controller;
 mod crds;
 mod diff;
+mod dns;
 mod explain;
 mod input;
 mod options;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::Arguments),
     Diff(diff::Arguments),
     Why(why::Arguments),
+    Dns(dns::Arguments),
     Restart(verbs::Restart),
     RunCron(verbs::RunCron),
     Crds(crds::Arguments),
@@ -143,6 +145,7 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&arguments, io),
         Command::Diff(arguments) => diff::run(&arguments, io),
         Command::Why(arguments) => why::run(&arguments, io),
+        Command::Dns(arguments) => dns::run(&arguments, io),
         Command::Restart(arguments) => verbs::restart(&arguments, io),
         Command::RunCron(arguments) => verbs::run_cron(&arguments, io),
         Command::Crds(arguments) => crds::run(&arguments, io),

@@ -75,28 +75,30 @@ pub struct Found {
 impl App {
     /// Connects and reads the app.
     pub async fn find(&self) -> anyhow::Result<Found> {
-        let name = match self.name.split_once('/') {
-            None => self.name.as_str(),
-            Some((kind, name)) => match kind.to_lowercase().as_str() {
-                "app" | "sapp" | "startupapp" | "startupapps" | "startupapps.tremplin.dev" => name,
-                _ => bail!("{kind} is not a kind of Tremplin: write startupapp/{name}"),
-            },
-        };
-        let cluster = self.cluster.connect().await?;
-        let namespace = self
-            .namespace
-            .clone()
-            .unwrap_or_else(|| cluster.default_namespace().to_owned());
-        let Some(app) = cluster.get("StartupApp", &namespace, name).await? else {
-            bail!("there is no StartupApp {name} in the namespace {namespace}");
-        };
-        Ok(Found {
-            cluster,
-            namespace,
-            name: name.to_owned(),
-            app,
-        })
+        find(&self.name, self.namespace.as_deref(), &self.cluster).await
     }
+}
+
+/// Connects and reads an app, called NAME or startupapp/NAME.
+pub async fn find(called: &str, namespace: Option<&str>, cluster: &ClusterChoice) -> anyhow::Result<Found> {
+    let name = match called.split_once('/') {
+        None => called,
+        Some((kind, name)) => match kind.to_lowercase().as_str() {
+            "app" | "sapp" | "startupapp" | "startupapps" | "startupapps.tremplin.dev" => name,
+            _ => bail!("{kind} is not a kind of Tremplin: write startupapp/{name}"),
+        },
+    };
+    let cluster = cluster.connect().await?;
+    let namespace = namespace.unwrap_or_else(|| cluster.default_namespace()).to_owned();
+    let Some(app) = cluster.get("StartupApp", &namespace, name).await? else {
+        bail!("there is no StartupApp {name} in the namespace {namespace}");
+    };
+    Ok(Found {
+        cluster,
+        namespace,
+        name: name.to_owned(),
+        app,
+    })
 }
 
 impl Found {

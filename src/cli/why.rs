@@ -1,38 +1,47 @@
 //! `why`: what is wrong, since when, the evidence, the next step.
 
 mod evidence;
+mod names;
 
 use std::fmt::Write as _;
 
+use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tremplin_core::app::Reason;
 use tremplin_core::json::{items, number, text};
+use tremplin_core::reason::meanings;
 
-use super::cluster::block_on;
-use super::options::{Form, Output};
-use super::verbs::App;
+use super::cluster::{ClusterChoice, block_on};
+use super::options::{Form, Output, valid_namespace};
+use super::verbs;
 use super::{Exit, Io};
 use evidence::{Evidence, Exhibit, Times};
 
-/// Say what is wrong with an app, since when, the evidence and the next step
+/// Say what is wrong with an app, a name or a zone, since when, the evidence and the next step
 ///
 /// Exit code 1 when something is.
 #[derive(Args, Debug)]
 pub struct Arguments {
+    /// An app as NAME, or KIND/NAME: startupapp, dnsrecord, dnszone, dnsclaim
+    #[arg(value_name = "KIND/NAME")]
+    subject: String,
+
+    /// The namespace; absent: that of the context
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = valid_namespace)]
+    namespace: Option<String>,
+
     #[command(flatten)]
-    app: App,
+    cluster: ClusterChoice,
 
     #[command(flatten)]
     output: Output,
 }
 
 pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-    let evidence = block_on(async { Evidence::gather(arguments.app.find().await?).await })?;
     let is_for_people = arguments.output.form == Form::Table;
-    let report = Report::new(&evidence, Times(is_for_people.then(Timestamp::now)));
+    let report = block_on(gather(arguments, Times(is_for_people.then(Timestamp::now))))?;
     if is_for_people {
         write!(io.output, "{}", report.in_words())?;
     } else {
@@ -41,11 +50,44 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     Ok(report.exit())
 }
 
-/// How an app fares.
+async fn gather(arguments: &Arguments, times: Times) -> anyhow::Result<Report> {
+    let (called, namespace) = (&arguments.subject, arguments.namespace.as_deref());
+    let name = called
+        .split_once('/')
+        .and_then(|(word, name)| Some((names::kind(word)?, name)));
+    let Some((kind, name)) = name else {
+        let found = verbs::find(called, namespace, &arguments.cluster).await?;
+        return Ok(Report::of_app(&Evidence::gather(found).await?, times));
+    };
+    let cluster = arguments.cluster.connect().await?;
+    let namespace = match kind {
+        "DnsRecord" => namespace.unwrap_or_else(|| cluster.default_namespace()).to_owned(),
+        // Of the whole cluster.
+        _ => String::new(),
+    };
+    let Some(mut object) = cluster.get(kind, &namespace, name).await? else {
+        let place = if namespace.is_empty() {
+            String::new()
+        } else {
+            format!(" in the namespace {namespace}")
+        };
+        bail!("there is no {kind} {name}{place}");
+    };
+    // What is said of a kind below follows from it, whoever wrote the object.
+    if let Value::Object(fields) = &mut object {
+        fields.insert("kind".into(), kind.into());
+    }
+    let exhibits = names::exhibits(&cluster, &namespace, &object, times).await?;
+    Ok(Report::new(kind, &object, exhibits, times))
+}
+
+/// How an object fares.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
+    kind: &'static str,
     name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     namespace: String,
     /// Whether the newest spec is at work and well.
     well: bool,
@@ -78,8 +120,11 @@ struct Question {
 }
 
 impl Report {
-    fn new(evidence: &Evidence, times: Times) -> Self {
-        let app = &evidence.app;
+    fn of_app(evidence: &Evidence, times: Times) -> Self {
+        Self::new("StartupApp", &evidence.app, evidence.exhibits(times), times)
+    }
+
+    fn new(kind: &'static str, app: &Value, evidence: Vec<Exhibit>, times: Times) -> Self {
         let of_type = |type_: &str| items(app, "/status/conditions").find(|found| text(found, "/type") == type_);
         let (generation, observed) = (
             number(app, "/metadata/generation"),
@@ -96,15 +141,18 @@ impl Report {
             (None, None) if well => "well",
             (None, None) => "not ready",
         };
-        let known = Reason::ALL.iter().find(|known| known.as_str() == reason);
+        let known = meanings()
+            .into_iter()
+            .find(|known| known.reason == reason && known.kinds.contains(&kind));
         let next = match known {
             _ if ready.is_null() => {
                 "check that the operator runs: `kubectl get pods -A -l app.kubernetes.io/name=tremplin`"
             }
-            Some(known) if !well => known.action(),
+            Some(known) if !well => known.action,
             _ => "",
         };
         Self {
+            kind,
             name: text(app, "/metadata/name").to_owned(),
             namespace: text(app, "/metadata/namespace").to_owned(),
             well,
@@ -117,7 +165,7 @@ impl Report {
             observed_generation: observed,
             next: next.to_owned(),
             conditions: questions(app, times),
-            evidence: evidence.exhibits(times),
+            evidence,
         }
     }
 
@@ -127,12 +175,18 @@ impl Report {
 
     /// For people. Writing to a text never fails.
     fn in_words(&self) -> String {
-        let mut told = format!("StartupApp {} in {}: ", self.name, self.namespace);
+        let mut told = format!("{} {}", self.kind, self.name);
+        if !self.namespace.is_empty() {
+            let _ = write!(told, " in {}", self.namespace);
+        }
+        told += ": ";
         if self.state == "unseen" {
             told += "the operator has not looked at it yet\n";
         } else {
             let _ = writeln!(told, "{} ({}) since {}", self.state, self.reason, self.since);
-            let _ = writeln!(told, "  {}", self.message.replace('\n', "\n  "));
+            if !self.message.is_empty() {
+                let _ = writeln!(told, "  {}", self.message.replace('\n', "\n  "));
+            }
             if !self.url.is_empty() {
                 let _ = writeln!(told, "  URL: {}", self.url);
             }

@@ -226,15 +226,22 @@ fn command_line() -> String {
     let mut program = tremplin::cli::command();
     program.build();
     writeln!(text, "{}\n", program.get_after_help().unwrap()).unwrap();
-    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
-        describe(&mut text, command);
-    }
+    describe_below(&mut text, &program, "tremplin");
     text
 }
 
-fn describe(text: &mut String, command: &Command) {
+/// The commands below a command, each with its whole name.
+fn describe_below(text: &mut String, command: &Command, name: &str) {
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = format!("{name} {}", command.get_name());
+        describe(text, command, &name);
+        describe_below(text, command, &name);
+    }
+}
+
+fn describe(text: &mut String, command: &Command, called: &str) {
     let usage = command.clone().render_usage().to_string();
-    writeln!(text, "## tremplin {}\n", command.get_name()).unwrap();
+    writeln!(text, "## {called}\n").unwrap();
     let about = command.get_long_about().or_else(|| command.get_about());
     writeln!(text, "{}\n", about.map(ToString::to_string).unwrap_or_default()).unwrap();
     writeln!(text, "`{}`\n", usage.trim_start_matches("Usage: ").trim()).unwrap();

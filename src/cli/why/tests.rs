@@ -22,7 +22,7 @@ fn evidence(app: Value) -> Evidence {
 }
 
 fn tell(evidence: &Evidence) -> (String, Exit) {
-    let report = Report::new(evidence, Times(Some(NOW.parse().unwrap())));
+    let report = Report::of_app(evidence, Times(Some(NOW.parse().unwrap())));
     (report.in_words(), report.exit())
 }
 
@@ -114,7 +114,7 @@ Evidence
 ";
     assert_eq!(text, expected);
 
-    let for_programs = serde_json::to_value(Report::new(&evidence, Times(None))).unwrap();
+    let for_programs = serde_json::to_value(Report::of_app(&evidence, Times(None))).unwrap();
     assert_eq!(for_programs["state"], "Stalled");
     assert_eq!(for_programs["well"], false);
     assert_eq!(
@@ -152,5 +152,103 @@ fn a_verdict_on_an_older_spec_is_no_all_clear() {
     assert!(
         text.contains("not ready (Running)") && text.contains("(generation 5, it knows 4)"),
         "{text}"
+    );
+}
+
+#[test]
+fn a_name_that_is_not_served_yet_is_told_with_how_long_it_is_waited_for() {
+    let record = json!({
+        "kind": "DnsRecord", "metadata": {"name": "app", "namespace": "blue", "generation": 1},
+        "status": {
+            "observedGeneration": 1, "fqdn": "app.z.example", "zone": "z.example", "effectiveType": "A", "targets": "192.0.2.1",
+            "effectiveTTLSeconds": 300, "visibleAfter": "2026-11-22T10:34:00Z",
+            "claim": {"name": "app.z.example", "since": "2026-11-22T10:29:00Z"},
+            "authoritative": [
+                {"server": "ns2", "matches": true},
+                {"server": "ns1", "matches": false, "message": "app.z.example A: answers that there is no such name"},
+            ],
+            "conditions": [
+                {"type": "Ready", "status": "False", "reason": "NotServedYet", "message": "1 of 2 servers", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Reconciling", "status": "True", "reason": "NotServedYet", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Programmed", "status": "True", "reason": "Written", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Published", "status": "False", "reason": "NotServedYet", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+            ],
+        },
+    });
+    let times = Times(Some(NOW.parse().unwrap()));
+    let report = Report::new("DnsRecord", &record, names::of_record(&record, times), times);
+    let expected = "\
+DnsRecord app in blue: Reconciling (NotServedYet) since 2026-11-22T10:29:48Z, 12 s ago
+  1 of 2 servers
+
+Conditions
+  Published: False (NotServedYet) since 2026-11-22T10:29:48Z, 12 s ago
+  Programmed: True (Written) since 2026-11-22T10:29:48Z, 12 s ago
+
+Evidence
+  app.z.example: A 192.0.2.1, TTL 300 s, in the zone z.example
+  DnsClaim app.z.example: held by this namespace since 2026-11-22T10:29:00Z, 60 s ago
+  Server ns1: written, not yet answered by ns1: 12 s
+    app.z.example A: answers that there is no such name
+  Server ns2: answers as asked
+  Caches: may keep an older answer until 2026-11-22T10:34:00Z, in 4 min
+";
+    assert_eq!((report.in_words().as_str(), report.exit()), (expected, Exit::Found));
+    // For programs nothing changes by itself.
+    let quiet = names::of_record(&record, Times(None));
+    assert_eq!(quiet[2].message, "written, not yet answered by ns1");
+    assert_eq!(quiet[4].message, "may keep an older answer until 2026-11-22T10:34:00Z");
+}
+
+#[test]
+fn the_next_step_is_that_of_the_kind() {
+    let record = |kind: &str, reason: &str| {
+        let conditions =
+            json!([{"type": "Ready", "status": "False", "reason": reason, "message": "m", "lastTransitionTime": NOW}]);
+        json!({"kind": kind, "metadata": {"name": "z", "generation": 1}, "status": {"observedGeneration": 1, "conditions": conditions}})
+    };
+    let times = Times(None);
+    let report = Report::new("DnsRecord", &record("DnsRecord", "NameHeld"), vec![], times);
+    assert_eq!(report.next, tremplin_core::dns::Reason::NameHeld.action());
+    let invalid = Report::new("DnsRecord", &record("DnsRecord", "InvalidSpec"), vec![], times);
+    assert_eq!(invalid.next, tremplin_core::dns::Reason::InvalidSpec.action());
+    assert!(invalid.in_words().starts_with("DnsRecord z: not ready (InvalidSpec)"));
+    assert_eq!(names::kind("DNSRecords.tremplin.dev"), Some("DnsRecord"));
+    assert_eq!(names::kind("startupapp"), None);
+}
+
+#[test]
+fn what_keeps_a_zone_and_a_claim_is_told() {
+    let zone = json!({"kind": "DnsZone", "status": {
+        "authorities": [{"server": "ns1"}, {"server": "ns2", "message": "no answer"}],
+        "breaker": {"trippedAt": "2026-11-22T10:00:00Z", "message": "21 deletions"},
+        "plan": [{"action": "Delete", "name": "a.z", "type": "A"}],
+    }});
+    let lines = |found: Vec<Exhibit>| {
+        found
+            .into_iter()
+            .map(|told| format!("{}: {} {:?}", told.about, told.message, told.details))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines(names::of_zone(&zone, Times(None))),
+        [
+            "Server ns1: answers for the zone []",
+            "Server ns2: no answer []",
+            "Breaker: open since 2026-11-22T10:00:00Z: 21 deletions []",
+            "Plan: 1 change(s), not written [\"Delete a.z A\"]",
+        ]
+    );
+    let claim = json!({"kind": "DnsClaim", "spec": {
+        "key": "a.z", "holder": {"namespace": "blue"}, "claimedAt": "2026-11-22T10:00:00Z", "releaseAt": "2026-11-23T10:00:00Z",
+        "withdrawals": [{"name": "a.z", "type": "A"}],
+    }, "status": {"records": 0}});
+    assert_eq!(
+        lines(names::of_claim(&claim, Times(Some(NOW.parse().unwrap())))),
+        [
+            "a.z: held by the namespace blue since 2026-11-22T10:00:00Z, 30 min ago; used by 0 record(s) []",
+            "Quarantine: nobody else gets it before 2026-11-23T10:00:00Z, in 23 h []",
+            "Withdrawal: a.z A is to be taken out of the zone []",
+        ]
     );
 }

@@ -1,0 +1,152 @@
+//! `dns plan`: what would be written for DnsRecords. The rules and the plan are the operator's own; what is there is asked
+//! of the authoritative servers, so that nobody needs the zone's credential.
+
+mod report;
+mod view;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use jiff::Timestamp;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::json::text;
+
+use super::{Place, sound, typed};
+use crate::cli::cluster::{Cluster, block_on};
+use crate::cli::input::{self, Input};
+use crate::cli::options::{Files, Form, Output, PlatformChoice};
+use crate::cli::{Exit, Io};
+use report::Report;
+use view::View;
+
+/// Tell what would be written for DnsRecords, and why some would be refused; nothing is written
+///
+/// DnsZones, DnsClaims and the namespace's labels are read from the cluster, with the rights of who asks, and what is
+/// there now from the authoritative servers. DnsZones and Namespaces among the files come before those of the cluster.
+/// Exit code 1 when something would be written or refused.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A file or folder with DnsRecords, or - for the standard input; may be given again. Absent: those of the namespace
+    #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-")]
+    sources: Vec<PathBuf>,
+
+    /// Ask no cluster: the DnsZones are among the files, and who holds which name is not known
+    #[arg(long, requires = "sources")]
+    offline: bool,
+
+    #[command(flatten)]
+    place: Place,
+
+    #[command(flatten)]
+    platform: PlatformChoice,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
+    let files = Files {
+        sources: arguments.sources.clone(),
+        namespace: arguments.place.namespace.clone(),
+        namespace_labels: Vec::new(),
+    };
+    let given = input::read(&files, io)?;
+    sound(&given)?;
+    let platform = arguments.platform.load()?;
+    let (view, report) = block_on(async {
+        let mut view = if arguments.offline {
+            View::offline(&arguments.place)
+        } else {
+            from_cluster(arguments, &given).await?
+        };
+        let records = take_files(&mut view, &given)?;
+        let report = Report::new(&view, &platform, &records, Timestamp::now()).await;
+        anyhow::Ok((view, report))
+    })?;
+    for note in &view.notes {
+        writeln!(io.errors, "{note}")?;
+    }
+    if arguments.output.form == Form::Table {
+        write!(io.output, "{}", report.in_words())?;
+    } else {
+        arguments.output.print(&report, io)?;
+    }
+    Ok(report.exit())
+}
+
+/// What a person may see of the cluster.
+async fn from_cluster(arguments: &Arguments, given: &Input) -> anyhow::Result<View> {
+    let (cluster, namespace) = arguments.place.connect().await?;
+    let mut view = View {
+        namespace,
+        ..View::default()
+    };
+    let zones = cluster.list("DnsZone", "", "").await;
+    match zones {
+        Ok(zones) => view.zones = zones.iter().map(typed).collect::<anyhow::Result<_>>()?,
+        Err(error)
+            if given
+                .manifests
+                .iter()
+                .any(|manifest| manifest.text("/kind") == "DnsZone") =>
+        {
+            view.notes
+                .push(format!("the cluster's DnsZones are not seen: {error:#}"));
+        }
+        Err(error) => return Err(error).context("give the DnsZone with -f, when you may not see those of the cluster"),
+    }
+    match cluster.list("DnsClaim", "", "").await {
+        Ok(claims) => view.claims = claims.iter().map(typed::<DnsClaim>).collect::<anyhow::Result<_>>()?,
+        Err(error) => view.notes.push(format!("who holds which name is not seen: {error:#}")),
+    }
+    view.labels = labels(&cluster, &mut view.notes, &view.namespace).await?;
+    let records = cluster.list("DnsRecord", &view.namespace, "").await?;
+    view.records = records.iter().map(typed).collect::<anyhow::Result<_>>()?;
+    Ok(view)
+}
+
+async fn labels(
+    cluster: &Cluster,
+    notes: &mut Vec<String>,
+    namespace: &str,
+) -> anyhow::Result<std::collections::BTreeMap<String, String>> {
+    let Some(labels) = cluster.namespace_labels(namespace).await? else {
+        notes.push(format!("the labels of the namespace {namespace} are not seen"));
+        return Ok(std::collections::BTreeMap::new());
+    };
+    Ok(labels.into_iter().collect())
+}
+
+/// Adds what the files say, and gives the records that are asked about: those of the files, else those of the namespace.
+fn take_files(view: &mut View, given: &Input) -> anyhow::Result<Vec<DnsRecord>> {
+    view.labels.extend(given.labels_of(&view.namespace));
+    view.labels
+        .insert("kubernetes.io/metadata.name".into(), view.namespace.clone());
+    let mut records = Vec::new();
+    for manifest in &given.manifests {
+        match manifest.text("/kind") {
+            "DnsZone" => {
+                let zone: DnsZone = typed(&manifest.value)?;
+                view.zones.retain(|known| known.metadata.name != zone.metadata.name);
+                view.zones.push(zone);
+            }
+            "DnsRecord" => {
+                let namespace = text(&manifest.value, "/metadata/namespace");
+                if !namespace.is_empty() && namespace != view.namespace {
+                    bail!(
+                        "{}: is of the namespace {namespace}: give -n {namespace}",
+                        manifest.file
+                    );
+                }
+                records.push(typed(&manifest.value)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(if given.manifests.is_empty() {
+        view.records.clone()
+    } else {
+        records
+    })
+}

@@ -1,0 +1,329 @@
+//! `dns zone-report`: how a zone fares, for those who answer for it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::bail;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use tremplin_core::api::dns::{PlannedChange, RecordCounts};
+use tremplin_core::api::{DnsClaim, DnsZone};
+use tremplin_core::json::{items, text};
+
+use super::table::table;
+use super::{fqdn, typed};
+use crate::cli::cluster::{Cluster, ClusterChoice, block_on};
+use crate::cli::options::{Form, Output};
+use crate::cli::{Exit, Io};
+
+/// A credential that ends within this is a finding.
+const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Tell how a zone fares: whose its records are, who holds which names, what is refused, planned or stuck
+///
+/// Reads DnsZones, DnsRecords and DnsClaims of the whole cluster, with the rights of who asks. Exit code 1 when something
+/// waits for the platform team.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The DnsZone, by its name or its domain
+    #[arg(value_name = "ZONE")]
+    zone: String,
+
+    #[command(flatten)]
+    cluster: ClusterChoice,
+
+    #[command(flatten)]
+    output: Output,
+}
+
+pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
+    let report = block_on(async {
+        let cluster = arguments.cluster.connect().await?;
+        let zone = find(&cluster, &arguments.zone).await?;
+        let records = cluster.list("DnsRecord", "", "").await?;
+        let claims = cluster.list("DnsClaim", "", "").await?;
+        Report::new(&zone, &records, &claims, Timestamp::now())
+    })?;
+    if arguments.output.form == Form::Table {
+        write!(io.output, "{}", report.in_words())?;
+    } else {
+        arguments.output.print(&report, io)?;
+    }
+    Ok(if report.findings.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Found
+    })
+}
+
+async fn find(cluster: &Cluster, name: &str) -> anyhow::Result<Value> {
+    let zones = cluster.list("DnsZone", "", "").await?;
+    let known: Vec<String> = zones
+        .iter()
+        .map(|zone| text(zone, "/metadata/name").to_owned())
+        .collect();
+    let domain = fqdn(name).ok();
+    let is_it = |zone: &Value| {
+        text(zone, "/metadata/name") == name || (domain.is_some() && fqdn(text(zone, "/spec/domain")).ok() == domain)
+    };
+    match zones.into_iter().find(is_it) {
+        Some(zone) => Ok(zone),
+        None if known.is_empty() => bail!("the cluster has no DnsZone"),
+        None => bail!("there is no DnsZone {name}: there are {}", known.join(", ")),
+    }
+}
+
+/// How a zone fares.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    name: String,
+    domain: String,
+    provider: &'static str,
+    mode: String,
+    paused: bool,
+    /// What waits for the platform team, in words.
+    findings: Vec<String>,
+    /// How many record sets are whose, at the last audit.
+    records: RecordCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_audit_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials_expire_at: Option<Timestamp>,
+    /// Deletions of the last hour, and when the breaker tripped.
+    deletions: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker_tripped_at: Option<Timestamp>,
+    /// The names that each namespace holds.
+    claims: BTreeMap<String, Vec<String>>,
+    /// Names that nobody uses, and that are kept from others.
+    quarantines: Vec<Quarantine>,
+    /// DnsRecords that are not ready.
+    troubled: Vec<Troubled>,
+    /// What would be written, where nothing is.
+    plan: Vec<PlannedChange>,
+}
+
+/// A name that nobody uses.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Quarantine {
+    key: String,
+    holder: String,
+    free_after: Timestamp,
+}
+
+/// A DnsRecord that is not ready.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Troubled {
+    namespace: String,
+    name: String,
+    fqdn: String,
+    reason: String,
+    since: String,
+    message: String,
+    /// Whether somebody else has the name.
+    conflict: bool,
+}
+
+/// The condition of an object.
+fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+    items(object, "/status/conditions").find(|found| text(found, "/type") == type_)
+}
+
+impl Report {
+    fn new(zone: &Value, records: &[Value], claims: &[Value], now: Timestamp) -> anyhow::Result<Self> {
+        let object: DnsZone = typed(zone)?;
+        let status = object.status.clone().unwrap_or_default();
+        let breaker = status.breaker.unwrap_or_default();
+        let mut report = Self {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            domain: object.spec.domain.clone(),
+            provider: object.spec.provider.type_.as_str(),
+            mode: object
+                .spec
+                .mode
+                .map_or_else(|| "Report".to_owned(), |mode| format!("{mode:?}")),
+            paused: object.spec.paused == Some(true),
+            findings: Vec::new(),
+            records: status.records.unwrap_or_default(),
+            last_audit_at: status.last_audit_at.map(|at| at.0),
+            credentials_expire_at: status.credentials_expire_at.map(|at| at.0),
+            deletions: breaker.deletions.iter().map(|deletions| deletions.count).sum(),
+            breaker_tripped_at: breaker.tripped_at.map(|at| at.0),
+            claims: BTreeMap::new(),
+            quarantines: Vec::new(),
+            troubled: Vec::new(),
+            plan: status.plan,
+        };
+        report.look_at_zone(zone, now);
+        report.look_at_claims(claims)?;
+        report.troubled = records.iter().filter_map(|record| report.troubled(record)).collect();
+        let refused = report.troubled.iter().filter(|record| record.conflict).count();
+        if refused > 0 {
+            report
+                .findings
+                .push(format!("{refused} DnsRecord(s) ask for a name that somebody else has"));
+        }
+        Ok(report)
+    }
+
+    fn look_at_zone(&mut self, zone: &Value, now: Timestamp) {
+        if condition(zone, "Ready").is_none() {
+            self.findings.push("the operator has not looked at the zone yet".into());
+        }
+        let bad = items(zone, "/status/conditions").filter(|found| {
+            text(found, "/status") == "False" && !matches!(text(found, "/type"), "Reconciling" | "Stalled")
+        });
+        self.findings.extend(bad.map(|found| {
+            let about = text(found, "/type");
+            let (reason, message) = (text(found, "/reason"), text(found, "/message"));
+            format!("{about} is false ({reason}): {message}")
+        }));
+        // The condition says it too, but only once the operator has checked the credential again.
+        if let Some(ends) = self
+            .credentials_expire_at
+            .filter(|ends| ends.duration_since(now) < EXPIRY_WARNING)
+        {
+            self.findings.push(format!("the credential ends at {ends}"));
+        }
+        if self.records.orphaned > 0 {
+            self.findings.push(format!(
+                "{} record set(s) have our mark, and nobody asks for them",
+                self.records.orphaned
+            ));
+        }
+    }
+
+    fn look_at_claims(&mut self, claims: &[Value]) -> anyhow::Result<()> {
+        for value in claims.iter().filter(|claim| text(claim, "/spec/zone") == self.domain) {
+            let claim: DnsClaim = typed(value)?;
+            let holder = claim.spec.holder.namespace.clone();
+            self.claims
+                .entry(holder.clone())
+                .or_default()
+                .push(claim.spec.key.clone());
+            if let Some(orphaned) = condition(value, "Orphaned") {
+                self.findings
+                    .push(format!("{}: {}", claim.spec.key, text(orphaned, "/message")));
+            }
+            let approvals = claim.status.map(|status| status.approvals).unwrap_or_default();
+            self.findings.extend(approvals.iter().map(|asked| {
+                let values = asked.values.join(", ");
+                format!(
+                    "{} {} ({values}) of {holder} waits for approval: {}",
+                    asked.name, asked.type_, asked.approve
+                )
+            }));
+            if let Some(at) = claim.spec.release_at {
+                self.quarantines.push(Quarantine {
+                    key: claim.spec.key,
+                    holder,
+                    free_after: at.0,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A record of this zone that is not ready.
+    fn troubled(&self, record: &Value) -> Option<Troubled> {
+        if text(record, "/status/zone") != self.domain {
+            return None;
+        }
+        let ready = condition(record, "Ready").filter(|ready| text(ready, "/status") != "True")?;
+        Some(Troubled {
+            namespace: text(record, "/metadata/namespace").to_owned(),
+            name: text(record, "/metadata/name").to_owned(),
+            fqdn: text(record, "/status/fqdn").to_owned(),
+            reason: text(ready, "/reason").to_owned(),
+            since: text(ready, "/lastTransitionTime").to_owned(),
+            message: text(ready, "/message").to_owned(),
+            conflict: record.pointer("/status/conflict").is_some_and(Value::is_object),
+        })
+    }
+
+    fn in_words(&self) -> String {
+        let mut told = self.head();
+        // Writing to a text does not fail.
+        let _ = writeln!(told, "\nFindings: {}", self.findings.len());
+        for finding in &self.findings {
+            let _ = writeln!(told, "  {finding}");
+        }
+        if !self.claims.is_empty() {
+            let rows = self
+                .claims
+                .iter()
+                .map(|(namespace, keys)| [namespace.clone(), keys.len().to_string(), keys.join(", ")]);
+            told += "\nNames by namespace\n";
+            told += &table(["NAMESPACE", "HELD", "NAMES"], rows);
+        }
+        if !self.quarantines.is_empty() {
+            let rows = self.quarantines.iter().map(|quarantine| {
+                let Quarantine {
+                    key,
+                    holder,
+                    free_after,
+                } = quarantine;
+                [key.clone(), holder.clone(), free_after.to_string()]
+            });
+            told += "\nIn quarantine\n";
+            told += &table(["NAME", "LAST HOLDER", "FREE AFTER"], rows);
+        }
+        if !self.troubled.is_empty() {
+            let rows = self.troubled.iter().map(|record| {
+                [
+                    format!("{}/{}", record.namespace, record.name),
+                    record.fqdn.clone(),
+                    record.reason.clone(),
+                    record.since.clone(),
+                    record.message.lines().next().unwrap_or_default().to_owned(),
+                ]
+            });
+            told += "\nNot ready\n";
+            told += &table(["DNSRECORD", "NAME", "REASON", "SINCE", "MESSAGE"], rows);
+        }
+        if !self.plan.is_empty() {
+            let rows = self.plan.iter().cloned().map(|change| {
+                [
+                    change.action,
+                    change.name,
+                    change.type_,
+                    change.detail.unwrap_or_default(),
+                ]
+            });
+            told += "\nPlanned, not written\n";
+            told += &table(["ACTION", "NAME", "TYPE", "DETAIL"], rows);
+        }
+        told
+    }
+
+    fn head(&self) -> String {
+        let at =
+            |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), |at| at.to_string());
+        let RecordCounts {
+            owned,
+            foreign,
+            orphaned,
+        } = self.records;
+        let paused = if self.paused { ", paused" } else { "" };
+        format!(
+            "DnsZone {} ({}) at {}, mode {}{paused}\n  Record sets: {owned} owned, {foreign} foreign, {orphaned} orphaned; last audit {}\n  Breaker: {}; {} deletion(s) within an hour\n  Credential ends: {}\n",
+            self.name,
+            self.domain,
+            self.provider,
+            self.mode,
+            at(self.last_audit_at, "never"),
+            self.breaker_tripped_at
+                .map_or_else(|| "closed".to_owned(), |at| format!("open since {at}")),
+            self.deletions,
+            at(self.credentials_expire_at, "not told by the provider"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use serde_json::json;
+
+use super::*;
+
+fn claim(key: &str, zone: &str, holder: &str, more: &Value) -> Value {
+    let mut claim = json!({
+        "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsClaim", "metadata": {"name": key},
+        "spec": {"key": key, "zone": zone, "holder": {"namespace": holder}, "claimedAt": "2026-11-01T00:00:00Z"},
+    });
+    for (field, value) in more.as_object().unwrap() {
+        claim[field] = value.clone();
+    }
+    claim
+}
+
+fn record(namespace: &str, zone: &str, reason: &str, conflict: bool) -> Value {
+    let status = if reason == "Published" { "True" } else { "False" };
+    let mut record = json!({
+        "kind": "DnsRecord", "metadata": {"name": "app", "namespace": namespace},
+        "status": {"zone": zone, "fqdn": format!("app.{zone}"), "conditions": [
+            {"type": "Ready", "status": status, "reason": reason, "message": "why", "lastTransitionTime": "2026-11-02T00:00:00Z"},
+        ]},
+    });
+    if conflict {
+        record["status"]["conflict"] = json!({"reason": "held"});
+    }
+    record
+}
+
+fn zone(status: &Value) -> Value {
+    json!({
+        "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"},
+        "spec": {"domain": "z.example", "mode": "Enforce", "provider": {"type": "OVH", "secretRef": {"name": "s"}}},
+        "status": status,
+    })
+}
+
+#[test]
+fn what_waits_for_the_platform_team_is_found() {
+    let condition = |type_: &str, status: &str, reason: &str| json!({"type": type_, "status": status, "reason": reason, "message": "m", "lastTransitionTime": "2026-11-02T00:00:00Z"});
+    let zone = zone(&json!({
+        "conditions": [condition("Ready", "True", "Synced"), condition("BreakerClosed", "False", "BreakerOpen")],
+        "records": {"owned": 7, "foreign": 2, "orphaned": 1},
+        "credentialsExpireAt": "2026-12-01T00:00:00Z",
+        "breaker": {"trippedAt": "2026-11-20T00:00:00Z", "deletions": [{"at": "2026-11-20T00:00:00Z", "count": 21}]},
+        "plan": [{"action": "Delete", "name": "a.z.example", "type": "A"}],
+    }));
+    let claims = [
+        claim("a.z.example", "z.example", "blue", &json!({})),
+        claim(
+            "b.z.example",
+            "z.example",
+            "blue",
+            &json!({"status": {"approvals": [{"name": "b.z.example", "type": "NS", "values": ["ns1.b"], "approve": "b.z.example/NS/ff"}]}}),
+        ),
+        claim("other.example", "other.example", "red", &json!({})),
+    ];
+    let records = [
+        record("red", "z.example", "NameHeld", true),
+        record("blue", "z.example", "Published", false),
+        record("green", "other.example", "NameHeld", true),
+    ];
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    let report = Report::new(&zone, &records, &claims, now).unwrap();
+    assert_eq!(
+        report.findings,
+        [
+            "BreakerClosed is false (BreakerOpen): m",
+            "the credential ends at 2026-12-01T00:00:00Z",
+            "1 record set(s) have our mark, and nobody asks for them",
+            "b.z.example NS (ns1.b) of blue waits for approval: b.z.example/NS/ff",
+            "1 DnsRecord(s) ask for a name that somebody else has",
+        ]
+    );
+    assert_eq!(
+        report.claims,
+        BTreeMap::from([(
+            "blue".to_owned(),
+            vec!["a.z.example".to_owned(), "b.z.example".to_owned()]
+        )])
+    );
+    assert_eq!(report.troubled.len(), 1);
+    let words = report.in_words();
+    assert!(
+        words.contains("7 owned, 2 foreign, 1 orphaned")
+            && words.contains("open since 2026-11-20T00:00:00Z; 21 deletion(s)"),
+        "{words}"
+    );
+    assert!(
+        words.contains("red/app    app.z.example  NameHeld  2026-11-02T00:00:00Z  why\n"),
+        "{words}"
+    );
+    assert!(words.contains("Delete  a.z.example  A\n"), "{words}");
+}
+
+#[test]
+fn a_zone_that_is_well_has_no_findings() {
+    let zone = zone(
+        &json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": "2026-11-02T00:00:00Z"}]}),
+    );
+    let claims = [claim("a.z.example", "z.example", "blue", &json!({}))];
+    let report = Report::new(&zone, &[], &claims, Timestamp::UNIX_EPOCH).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
