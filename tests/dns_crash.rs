@@ -1,5 +1,5 @@
-//! Killed after any write to the API server: names are made, changed and withdrawn all the same, nothing is lost or left
-//! over, and what others have in the zone stays as it was.
+//! Killed before or after any write to the API server, or told nothing of one that was done: names are made, changed and
+//! withdrawn all the same, nothing is lost or left over, and what others have in the zone stays as it was.
 #![cfg(test)] // helpers here may unwrap as tests do
 
 #[path = "dns/behind.rs"]
@@ -255,7 +255,25 @@ async fn killed_after_any_write_names_on_bind_are_as_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_before_any_write_names_on_bind_are_as_asked() {
+    let server = Server::bind("crash.example", FOREIGN).await;
+    every_write(server, "crash.example", Fault::SilenceBefore).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_any_answer_lost_names_on_bind_are_as_asked() {
+    let server = Server::bind("crash.example", FOREIGN).await;
+    every_write(server, "crash.example", Fault::Swallow).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_write_names_on_powerdns_are_as_asked() {
     let server = Server::power_dns("crash.example", FOREIGN).await;
     every_write(server, "crash.example", Fault::SilenceAfter).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_any_write_names_on_powerdns_are_as_asked() {
+    let server = Server::power_dns("crash.example", FOREIGN).await;
+    every_write(server, "crash.example", Fault::SilenceBefore).await;
 }
