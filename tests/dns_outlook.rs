@@ -8,7 +8,6 @@ mod world;
 use common::{eventually, start};
 use tremplin_core::api::DnsRecord;
 use tremplin_e2e::dns::query::RecordType;
-use tremplin_e2e::dns::{PowerDns, PowerDnsOptions, ZoneText, free_address};
 use world::{Server, World, message};
 
 /// The record, once a condition has that reason.
@@ -73,33 +72,4 @@ async fn mail_is_judged_and_says_what_is_missing() {
         said.contains("alias.mail.example is an alias") && said.contains("DKIM: no key"),
         "{said}"
     );
-}
-
-#[tokio::test]
-async fn a_delegation_is_published_once_its_servers_answer_for_it() {
-    let domain = "parent.example";
-    let (one, two) = (free_address().unwrap(), free_address().unwrap());
-    let glue = format!("one 60 IN A {}\ntwo 60 IN A {}\n", one.ip(), two.ip());
-    let server = Server::bind(domain, &glue).await;
-    let (control_plane, client) = start().await;
-    let world = World { client };
-    let admission = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, types: [NS]}}";
-    world.open("parent", domain, &server, admission).await;
-    let team = world.team(control_plane, "parent").await;
-    let child = format!("child.{domain}");
-    let spec = format!("{{name: {child}, delegation: {{nameservers: [one.{domain}, two.{domain}]}}}}");
-    world.commit(&team, "child", &spec).await;
-    told(&world, &team, "child", "Delegated", "ChildServersSilent").await;
-    world.record(&team, "child", "ChildServersSilent").await;
-    // Nobody else gets the name meanwhile, and nothing of it is published.
-    world.claim(&child, "Held").await;
-    assert_eq!(server.ask(&child, RecordType::NS).await, Vec::<String>::new());
-
-    let options = PowerDnsOptions {
-        zones: vec![ZoneText::with(&child, "")],
-    };
-    let _one = PowerDns::start_at(one, &options).await.unwrap();
-    let _two = PowerDns::start_at(two, &options).await.unwrap();
-    world.record(&team, "child", "Published").await;
-    told(&world, &team, "child", "Delegated", "ChildServersAnswer").await;
 }

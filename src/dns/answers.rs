@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use tokio::sync::Semaphore;
 use tremplin_core::conditions::State;
-use tremplin_core::dns::facts::{Answer, Facts, Kind, Question};
+use tremplin_core::dns::Zone;
+use tremplin_core::dns::facts::{Answer, Facts, Question};
 use tremplin_core::dns::outlook::{Outlook, Told};
-use tremplin_core::dns::{Fqdn, Zone};
 
 use super::Events;
 use crate::dns_provider::authority::{self, Server};
@@ -23,8 +23,6 @@ use crate::key::Key;
 const YES: Duration = Duration::from_hours(1);
 /// How long anything else is.
 const NO: Duration = Duration::from_mins(5);
-/// How long a server that does not serve a zone yet is left alone: somebody waits for it.
-const NOT_YET: Duration = Duration::from_secs(10);
 /// How many questions are under way at the same time, of all records.
 const AT_ONCE: usize = 32;
 
@@ -77,10 +75,9 @@ impl Answers {
     }
 
     fn keep(&self, question: Question, answer: Answer) {
-        let believed = match (&answer, &question.kind) {
-            (Answer::Found | Answer::Alias | Answer::Texts(_), _) => YES,
-            (_, Kind::Serves(_)) => NOT_YET,
-            _ => NO,
+        let believed = match &answer {
+            Answer::Found | Answer::Alias | Answer::Texts(_) => YES,
+            Answer::Nothing | Answer::Unknown => NO,
         };
         // A little less, so that the next look at the record finds it old.
         whole(&self.fresh).insert(question.clone(), Instant::now() + believed * 9 / 10);
@@ -127,11 +124,8 @@ pub fn again(outlook: &Outlook) -> Option<Duration> {
         return None;
     }
     let is_well = |told: &Option<Told>| told.as_ref().is_some_and(|(state, ..)| *state == State::True);
-    Some(match &outlook.gate {
-        Err(_) => NOT_YET,
-        Ok(()) if outlook.conditions.iter().all(|(_, told)| is_well(told)) => YES,
-        Ok(()) => NO,
-    })
+    let all = outlook.conditions.iter().all(|(_, told)| is_well(told));
+    Some(if all { YES } else { NO })
 }
 
 fn whole<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -143,10 +137,8 @@ async fn answer(question: &Question, zone: Option<&Zone>) -> Answer {
     let Some(servers) = asked(zone).await else {
         return Answer::Unknown;
     };
-    match &question.kind {
-        Kind::Serves(child) => serves(&servers, &question.name, child).await,
-        kind => servers.answer(&question.name, kind).await.unwrap_or(Answer::Unknown),
-    }
+    let answer = servers.answer(&question.name, question.kind).await;
+    answer.unwrap_or(Answer::Unknown)
 }
 
 /// Whom to ask about a name: the servers of our own zone, since a resolver would keep it that a name is not there yet
@@ -160,20 +152,4 @@ async fn asked(zone: Option<&Zone>) -> Option<resolver::Asked> {
             (!addresses.is_empty()).then_some(resolver::Asked(addresses))
         }
     }
-}
-
-/// Whether the host answers as an authority, at every address that it has.
-async fn serves(servers: &resolver::Asked, host: &Fqdn, child: &Fqdn) -> Answer {
-    let Ok(addresses) = servers.addresses(host).await else {
-        return Answer::Unknown;
-    };
-    let mut answer = Answer::Nothing;
-    for address in addresses {
-        match authority::serves(address, child).await {
-            Ok(true) => answer = Answer::Found,
-            Ok(false) => return Answer::Nothing,
-            Err(_) => return Answer::Unknown,
-        }
-    }
-    answer
 }

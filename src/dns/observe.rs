@@ -195,7 +195,7 @@ impl Dns {
             name: name.clone(),
             key: key.clone(),
         };
-        let mut judgement = judge::judge(
+        let judgement = judge::judge(
             record,
             &place,
             &Observed {
@@ -212,9 +212,6 @@ impl Dns {
             },
         );
         let outlook = self.answers.by_known(|facts| look(record, &name, &judgement, facts));
-        if let (Ok(()), Err(fault)) = (&judgement.verdict, &outlook.gate) {
-            judgement.verdict = Err(fault.clone());
-        }
         View {
             name: Some(name),
             zone: Some(open),
@@ -324,9 +321,7 @@ impl Dns {
 }
 
 fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, facts: &Facts) -> Outlook {
-    let programmed = record.status.as_ref().map(|status| status.programmed.as_slice());
-    let published = programmed.is_some_and(|sets| !sets.is_empty());
-    outlook(record.spec.mail.as_ref(), name, &judgement.sets, published, facts)
+    outlook(record.spec.mail.as_ref(), name, &judgement.sets, facts)
 }
 
 fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, String) {

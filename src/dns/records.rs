@@ -76,8 +76,7 @@ impl Dns {
         let mut view = self.view(&record);
         let wants_claim = match &view.judgement.verdict {
             Ok(()) => true,
-            // What is waited for needs the name already.
-            Err(fault) => matches!(fault.reason, Reason::WaitingForApproval | Reason::ChildServersSilent),
+            Err(fault) => fault.reason == Reason::WaitingForApproval,
         };
         if wants_claim {
             // Before anything outside the cluster may come of it.
@@ -371,7 +370,6 @@ impl Dns {
                     .flatten()
                     .min(),
             },
-            Err(fault) if fault.reason == Reason::ChildServersSilent => Outcome::Waiting { again: look_again },
             Err(fault) => after(fault),
         })
     }

@@ -168,16 +168,6 @@ pub async fn lookup(server: SocketAddr, name: &Fqdn, type_: &RecordType) -> Resu
     Ok(found)
 }
 
-/// Whether a server answers as an authority for the zone that begins at a name.
-///
-/// # Errors
-/// Why it did not answer at all.
-pub async fn serves(server: SocketAddr, zone: &Fqdn) -> Result<bool, String> {
-    let answer = ask(server, zone, Code::SOA).await?;
-    let begins = answer.answers.iter().any(|record| record.record_type() == Code::SOA);
-    Ok(answer.metadata.authoritative && begins)
-}
-
 /// What a server says of a name and a type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {

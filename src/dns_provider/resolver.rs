@@ -57,28 +57,14 @@ impl Asked {
         Err(why)
     }
 
-    /// The addresses of a host, with the port of name servers.
-    ///
-    /// # Errors
-    /// Why they are not known.
-    pub async fn addresses(&self, host: &Fqdn) -> Result<Vec<SocketAddr>, String> {
-        let mut found = Vec::new();
-        for code in [Code::A, Code::AAAA] {
-            let answer = self.ask(host, code).await?;
-            let addresses = answer.answers.iter().filter_map(|record| record.data.ip_addr());
-            found.extend(addresses.map(|address| SocketAddr::new(address, PORT)));
-        }
-        Ok(found)
-    }
-
     /// What is answered about a name.
     ///
     /// # Errors
     /// Why nobody knows: a time-out, or a fault of the server.
-    pub async fn answer(&self, name: &Fqdn, kind: &Kind) -> Result<Answer, String> {
+    pub async fn answer(&self, name: &Fqdn, kind: Kind) -> Result<Answer, String> {
         let yes_if = |yes: bool| if yes { Answer::Found } else { Answer::Nothing };
         match kind {
-            Kind::Name | Kind::Serves(_) => {
+            Kind::Name => {
                 let answer = self.ask(name, Code::A).await?;
                 Ok(yes_if(answer.metadata.response_code == ResponseCode::NoError))
             }

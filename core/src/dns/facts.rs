@@ -28,7 +28,7 @@ impl Question {
 }
 
 /// What is asked about a name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Whether it exists at all, aliases followed.
     Name,
@@ -38,8 +38,6 @@ pub enum Kind {
     Address,
     /// Whether it has mail exchangers (MX).
     Mx,
-    /// Whether the host, asked itself, answers as an authority for the zone that begins at this name.
-    Serves(Fqdn),
 }
 
 /// An answer.

@@ -1,7 +1,7 @@
-//! Where a record leads, as others answer: whether mail would work, whether targets and name servers are still there.
+//! Where a record leads, as others answer: whether mail would work, and whether targets are still there.
 //!
 //! Nothing is withdrawn for what others answer: a target that is gone is told, and a server that does not answer proves
-//! nothing. One thing waits for others: a delegation is published only once its servers answer.
+//! nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,42 +12,26 @@ use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
 use crate::api::dns::Mail;
 use crate::conditions::State;
-use crate::fault::Fault;
 
 /// The condition about mail.
 pub const MAIL_READY: &str = "MailReady";
 /// The condition about targets.
 pub const TARGET_RESOLVES: &str = "TargetResolves";
-/// The condition about a delegation.
-pub const DELEGATED: &str = "Delegated";
 
 /// State, reason and message of a condition.
 pub type Told = (State, Reason, String);
 
 /// What is to be said about where a record leads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
     /// The conditions that the record has; `None` while its questions are open.
     pub conditions: Vec<(&'static str, Option<Told>)>,
     /// What must be asked to know more.
     pub open: BTreeSet<Question>,
-    /// Whether the record may be published as far as others are concerned.
-    pub gate: Result<(), Fault<Reason>>,
 }
 
-/// Of what leads nowhere.
-impl Default for Outlook {
-    fn default() -> Self {
-        Self {
-            conditions: Vec::new(),
-            open: BTreeSet::new(),
-            gate: Ok(()),
-        }
-    }
-}
-
-/// Looks where a record of that name leads. `published`: whether it is in the zone already.
-pub fn outlook(mail: Option<&Mail>, name: &Fqdn, sets: &[RrSet], published: bool, facts: &Facts) -> Outlook {
+/// Looks where a record of that name leads.
+pub fn outlook(mail: Option<&Mail>, name: &Fqdn, sets: &[RrSet], facts: &Facts) -> Outlook {
     let mut outlook = Outlook::default();
     if let Some(mail) = mail {
         let verdict = mail::lint(mail, name, facts);
@@ -57,7 +41,6 @@ pub fn outlook(mail: Option<&Mail>, name: &Fqdn, sets: &[RrSet], published: bool
     } else {
         outlook.targets(sets, facts);
     }
-    outlook.delegation(sets, published, facts);
     outlook
 }
 
@@ -77,41 +60,6 @@ impl Outlook {
             answers.unsure(State::True, Reason::Resolves)
         });
         self.conditions.push((TARGET_RESOLVES, told));
-    }
-
-    fn delegation(&mut self, sets: &[RrSet], published: bool, facts: &Facts) {
-        let servers = sets.iter().filter(|set| set.type_ == RecordType::Ns);
-        let questions = servers.flat_map(|set| {
-            let task = Kind::Serves(set.name.clone());
-            hosts(set).map(move |host| Question::new(&host, task.clone()))
-        });
-        let questions: Vec<_> = questions.collect();
-        if questions.is_empty() {
-            return;
-        }
-        let answers = self.answers(questions, facts);
-        let told = answers.map(|answers| {
-            let silent = [answers.no.as_slice(), answers.unsure.as_slice()].concat();
-            if !published && !silent.is_empty() {
-                let message = format!("no authoritative answer for the name from {}", silent.join(", "));
-                return (State::False, Reason::ChildServersSilent, message);
-            }
-            if !answers.no.is_empty() {
-                let message = format!("{} no longer answers for the name", answers.no.join(", "));
-                return (State::False, Reason::LameDelegation, message);
-            }
-            answers.unsure(State::True, Reason::ChildServersAnswer)
-        });
-        if !published {
-            let asked = "the name servers are being asked".to_owned();
-            let message = told.clone().map_or(Some(asked), |(state, _, message)| {
-                (state != State::True).then_some(message)
-            });
-            if let Some(message) = message {
-                self.gate = Err(Fault::waiting(Reason::ChildServersSilent, message, ""));
-            }
-        }
-        self.conditions.push((DELEGATED, told));
     }
 
     /// `None` while not everything is known.
@@ -173,12 +121,12 @@ mod tests {
         }
     }
 
-    fn look(sets: &[RrSet], published: bool, answers: &[(&str, Kind, Answer)]) -> Outlook {
+    fn look(sets: &[RrSet], answers: &[(&str, Kind, Answer)]) -> Outlook {
         let facts = answers
             .iter()
-            .map(|(host, kind, answer)| (Question::new(&name(host), kind.clone()), answer.clone()))
+            .map(|(host, kind, answer)| (Question::new(&name(host), *kind), answer.clone()))
             .collect();
-        outlook(None, &name("app.example.org"), sets, published, &facts)
+        outlook(None, &name("app.example.org"), sets, &facts)
     }
 
     fn told(outlook: &Outlook) -> Vec<(&'static str, State, Reason)> {
@@ -196,16 +144,16 @@ mod tests {
             (Answer::Nothing, State::False, Reason::TargetGone),
             (Answer::Unknown, State::Unknown, Reason::TargetUnknown),
         ] {
-            let seen = look(&sets, true, &[("h.example.net", Kind::Name, answer)]);
+            let seen = look(&sets, &[("h.example.net", Kind::Name, answer)]);
             assert_eq!(told(&seen), [(TARGET_RESOLVES, state, reason)]);
-            assert_eq!((seen.open.len(), seen.gate), (0, Ok(())));
+            assert_eq!(seen.open.len(), 0);
         }
     }
 
     #[test]
     fn what_is_not_known_yet_is_asked_for_and_nothing_is_said() {
         let sets = [set(RecordType::Mx, &["10 a.example.net", "20 b.example.net"])];
-        let seen = look(&sets, true, &[("a.example.net", Kind::Name, Answer::Found)]);
+        let seen = look(&sets, &[("a.example.net", Kind::Name, Answer::Found)]);
         assert_eq!(told(&seen), []);
         assert_eq!(seen.open, [Question::new(&name("b.example.net"), Kind::Name)].into());
     }
@@ -217,48 +165,15 @@ mod tests {
             set(RecordType::Txt, &["a h.example.net"]),
             set(RecordType::Mx, &["0 ."]),
         ];
-        let seen = look(&sets, false, &[]);
-        assert_eq!((told(&seen), seen.open.len(), seen.gate), (vec![], 0, Ok(())));
-    }
-
-    #[test]
-    fn a_delegation_waits_for_its_servers_and_is_never_taken_back() {
-        let sets = [set(RecordType::Ns, &["ns1.example.net", "ns2.example.net"])];
-        let serves = || Kind::Serves(name("app.example.org"));
-        let all = |second: Answer| {
-            [
-                ("ns1.example.net", Kind::Name, Answer::Found),
-                ("ns2.example.net", Kind::Name, Answer::Found),
-                ("ns1.example.net", serves(), Answer::Found),
-                ("ns2.example.net", serves(), second),
-            ]
-        };
-        let resolves = (TARGET_RESOLVES, State::True, Reason::Resolves);
-        for (published, answer, state, reason, open) in [
-            (false, Answer::Found, State::True, Reason::ChildServersAnswer, true),
-            (false, Answer::Nothing, State::False, Reason::ChildServersSilent, false),
-            (false, Answer::Unknown, State::False, Reason::ChildServersSilent, false),
-            (true, Answer::Found, State::True, Reason::ChildServersAnswer, true),
-            (true, Answer::Nothing, State::False, Reason::LameDelegation, true),
-            (true, Answer::Unknown, State::Unknown, Reason::TargetUnknown, true),
-        ] {
-            let seen = look(&sets, published, &all(answer));
-            assert_eq!(told(&seen), [resolves, (DELEGATED, state, reason)], "{published}");
-            assert_eq!(seen.gate.is_ok(), open, "{published}");
-        }
-        let unknown = look(&sets, false, &[]);
-        assert_eq!((told(&unknown), unknown.open.len()), (vec![], 4));
-        assert_eq!(
-            unknown.gate.map_err(|fault| fault.reason),
-            Err(Reason::ChildServersSilent)
-        );
+        let seen = look(&sets, &[]);
+        assert_eq!((told(&seen), seen.open.len()), (vec![], 0));
     }
 
     #[test]
     fn mail_is_judged_as_one_unit() {
         let mail: Mail = serde_saphyr::from_str("{preset: None}").unwrap();
         let sets = [set(RecordType::Mx, &["0 ."])];
-        let seen = outlook(Some(&mail), &name("app.example.org"), &sets, true, &Facts::new());
+        let seen = outlook(Some(&mail), &name("app.example.org"), &sets, &Facts::new());
         assert_eq!(told(&seen), [(MAIL_READY, State::True, Reason::MailComplete)]);
     }
 }

@@ -7,7 +7,7 @@ use super::{not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
 use crate::dns::judge::{Judgement, programmed};
-use crate::dns::outlook::{DELEGATED, MAIL_READY, Outlook, TARGET_RESOLVES};
+use crate::dns::outlook::{MAIL_READY, Outlook, TARGET_RESOLVES};
 use crate::dns::reasons::Reason;
 use crate::dns::rrset::RrSet;
 use crate::fault::{Class, Fault};
@@ -112,7 +112,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
     match facts.progress.filter(|progress| progress.wanted == asked) {
         // Nothing is known since this program began, and nothing else is asked for.
         None if old.programmed == asked && !asked.is_empty() => {
-            let looks = |type_: &str| [MAIL_READY, TARGET_RESOLVES, DELEGATED].contains(&type_);
+            let looks = |type_: &str| [MAIL_READY, TARGET_RESOLVES].contains(&type_);
             for condition in old.conditions.iter().filter(|condition| !looks(&condition.type_)) {
                 carry(&mut conditions, condition);
             }

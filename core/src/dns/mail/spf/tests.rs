@@ -60,7 +60,7 @@ fn records_with_a_permanent_error_say_which() {
 
 fn facts(rows: &[(&str, Kind, Answer)]) -> Facts {
     rows.iter()
-        .map(|(owner, kind, answer)| (Question::new(&name(owner), kind.clone()), answer.clone()))
+        .map(|(owner, kind, answer)| (Question::new(&name(owner), *kind), answer.clone()))
         .collect()
 }
 
@@ -103,7 +103,7 @@ fn what_is_not_known_yet_is_asked_for() {
     let asked: Vec<_> = counted
         .open
         .iter()
-        .map(|question| (question.name.as_str(), question.kind.clone()))
+        .map(|question| (question.name.as_str(), question.kind))
         .collect();
     assert_eq!(
         asked,
