@@ -13,9 +13,9 @@ use tremplin_core::dns::Zone;
 use tremplin_core::dns::facts::{Answer, Facts, Question};
 use tremplin_core::dns::outlook::{Outlook, Told};
 
-use super::Events;
-use crate::dns_provider::authority::{self, Server};
-use crate::dns_provider::resolver;
+use super::Dns;
+use crate::dns_provider::authority;
+use crate::dns_provider::authority::discovery::{Discovered, Resolvers};
 use crate::driver::Cause;
 use crate::key::Key;
 
@@ -86,16 +86,11 @@ impl Answers {
     }
 
     /// Asks, and wakes the record when everything is answered. Nothing is done while questions for it are under way.
-    pub fn ask(
-        self: &Arc<Self>,
-        record: Key,
-        questions: BTreeSet<Question>,
-        zones: &super::observe::Opened,
-        wake: Events,
-    ) {
+    pub fn ask(self: &Arc<Self>, record: Key, questions: BTreeSet<Question>, dns: &Dns) {
         if questions.is_empty() || !whole(&self.asking).insert(record.clone()) {
             return;
         }
+        let (zones, discovered, wake) = (dns.opened(), dns.discovered.clone(), dns.wake.records.clone());
         let addressed: Vec<_> = questions
             .into_iter()
             .map(|question| {
@@ -108,7 +103,7 @@ impl Answers {
             futures::stream::iter(addressed)
                 .for_each_concurrent(AT_ONCE, async |(question, zone)| {
                     let Ok(_turn) = this.turns.acquire().await else { return };
-                    let answer = answer(&question, zone.as_ref()).await;
+                    let answer = answer(&question, zone.as_ref(), &discovered).await;
                     this.keep(question, answer);
                 })
                 .await;
@@ -133,8 +128,8 @@ fn whole<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(question: &Question, zone: Option<&Zone>) -> Answer {
-    let Some(servers) = asked(zone).await else {
+async fn answer(question: &Question, zone: Option<&Zone>, discovered: &Discovered) -> Answer {
+    let Ok(servers) = asked(zone, discovered).await else {
         return Answer::Unknown;
     };
     let answer = servers.answer(&question.name, question.kind).await;
@@ -143,13 +138,11 @@ async fn answer(question: &Question, zone: Option<&Zone>) -> Answer {
 
 /// Whom to ask about a name: the servers of our own zone, since a resolver would keep it that a name is not there yet
 /// (RFC 2308); the system's resolvers for all others.
-async fn asked(zone: Option<&Zone>) -> Option<resolver::Asked> {
-    match zone {
-        None => resolver::system(),
-        Some(zone) => {
-            let servers: Vec<Server> = authority::servers(&zone.authorities).await.ok()?;
-            let addresses: Vec<_> = servers.into_iter().map(|server| server.address).collect();
-            (!addresses.is_empty()).then_some(resolver::Asked(addresses))
-        }
-    }
+async fn asked(zone: Option<&Zone>, discovered: &Discovered) -> Result<Resolvers, String> {
+    let servers = match zone {
+        None => return Resolvers::of_system(),
+        Some(zone) if zone.authorities.is_empty() => discovered.of(&zone.domain).await?,
+        Some(zone) => authority::servers(&zone.authorities).await?,
+    };
+    Ok(Resolvers(servers.into_iter().map(|server| server.address).collect()))
 }

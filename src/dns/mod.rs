@@ -80,7 +80,7 @@ pub struct Dns {
     audits: Audits,
     answers: Arc<Answers>,
     providers: Providers,
-    discovered: Discovered,
+    discovered: Arc<Discovered>,
     wake: Wake,
     now: fn() -> Timestamp,
 }
@@ -105,7 +105,7 @@ impl Dns {
             audits: Audits::default(),
             answers: Arc::default(),
             providers: Providers::default(),
-            discovered: Discovered::default(),
+            discovered: Arc::default(),
             wake,
             now,
         }

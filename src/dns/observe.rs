@@ -239,7 +239,7 @@ impl Dns {
             namespace: record.metadata.namespace.clone().unwrap_or_default(),
             name: record.metadata.name.clone().unwrap_or_default(),
         };
-        self.answers.ask(key, open, &self.opened(), self.wake.records.clone());
+        self.answers.ask(key, open, self);
     }
 
     /// The records of a namespace below a claim that are not about to go, older ones first.

@@ -13,7 +13,7 @@ mod http;
 mod ovh;
 mod point_dns;
 mod powerdns;
-pub mod resolver;
+mod resolver;
 mod rfc2136;
 mod route53;
 mod scaleway;

@@ -75,10 +75,14 @@ impl Discovered {
 
 /// Servers that ask others, in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Resolvers(Vec<SocketAddr>);
+pub struct Resolvers(pub Vec<SocketAddr>);
 
 impl Resolvers {
-    fn of_system() -> Result<Self, String> {
+    /// Those of this machine.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub fn of_system() -> Result<Self, String> {
         let text = std::fs::read_to_string(RESOLV_CONF);
         let text = text.map_err(|error| format!("failed to read {RESOLV_CONF}: {error}"))?;
         Ok(Self::parse(&text))
@@ -100,7 +104,10 @@ impl Resolvers {
     }
 
     /// The first answer that says something.
-    async fn ask(&self, name: &Fqdn, code: Code) -> Result<Message, String> {
+    ///
+    /// # Errors
+    /// Why there was none.
+    pub async fn ask(&self, name: &Fqdn, code: Code) -> Result<Message, String> {
         let mut why = format!("{RESOLV_CONF} names no resolver");
         for resolver in &self.0 {
             match question(*resolver, name, code, true).await {
