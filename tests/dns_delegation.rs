@@ -6,7 +6,7 @@ mod common;
 #[path = "dns/world.rs"]
 mod world;
 
-use common::start;
+use common::{eventually, start};
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{PowerDns, PowerDnsOptions, ZoneText, free_address};
 use world::{Server, World, message};
@@ -32,12 +32,12 @@ async fn a_delegation_is_published_only_once_the_child_servers_answer() {
     let team = world.team(control_plane, "blue").await;
     let spec = "{name: app.cut.example, delegation: {nameservers: [child1.cut.example, child2.cut.example]}}";
     world.commit(&team, "app", spec).await;
-    let waiting = world.record(&team, "app", "ChildServersSilent").await;
-    let told = message(&waiting.status.unwrap().conditions, "Ready");
-    assert!(
-        told.contains("child1.cut.example") && told.contains("child2.cut.example"),
-        "{told}"
-    );
+    eventually("both silent servers are told", async || {
+        let waiting = world.record(&team, "app", "ChildServersSilent").await;
+        let told = message(&waiting.status?.conditions, "Ready");
+        (told.contains("child1.cut.example") && told.contains("child2.cut.example")).then_some(())
+    })
+    .await;
     let answer = query::ask(server.dns(), "app.cut.example", RecordType::NS)
         .await
         .unwrap();
