@@ -147,7 +147,9 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
                 Ok(served) => {
                     status.programmed.clone_from(&asked);
                     status.authoritative.clone_from(&served.answers);
-                    status.visible_after = served.visible_after.map(Time);
+                    // A writer that found it done already knows of no wait: the one that did it told.
+                    let told = old.visible_after.as_ref().map(|at| at.0);
+                    status.visible_after = served.visible_after.max(told).map(Time);
                     serve(&mut conditions, served, facts.now);
                 }
             }
