@@ -23,6 +23,11 @@ impl Round<'_> {
     /// The first failure puts everything back.
     pub(super) fn failed(&mut self, work: Work, task: &Task, fault: &Fault<Reason>) -> Duration {
         self.facts.fault = Some(fault.clone());
+        if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
+            self.facts.credential = Some(Err(fault.clone()));
+            // Checked anew at the next round: it may have been renewed at the provider.
+            self.dns.forget_provider(&self.zone.name);
+        }
         self.refuse(&task.records, fault);
         for claim in &task.claims {
             self.stuck(claim, Some(fault.to_string()));

@@ -20,7 +20,7 @@ use super::providers::{self, Ready};
 use super::report::after;
 use super::write::{self, Asking, Refusals, Task};
 use super::{Dns, TOLERATED, until};
-use crate::cluster::Seen;
+use crate::cluster::{Group, Item as _, Seen};
 use crate::dns_provider::Provider;
 use crate::dns_provider::authority::{Server, Start};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
@@ -57,6 +57,9 @@ impl Reconcile for Zones {
     async fn tell(&self, key: &Key, accident: &Accident) {
         let dns = &self.0;
         if let Some(seen) = dns.zones.get(key) {
+            if let Seen::Object(zone) = &*seen {
+                dns.take_up_again(zone);
+            }
             dns.report_accident(&dns.zones, &seen, accident).await;
         }
     }
@@ -75,6 +78,17 @@ pub(super) struct Round<'a> {
 }
 
 impl Dns {
+    /// The work of a round that ended badly went with it: everything in the zone is work again.
+    fn take_up_again(&self, object: &DnsZone) {
+        let Ok(zone) = Zone::parse(object) else { return };
+        for record in self.records_of(&zone) {
+            self.board.record(&zone.name, record);
+        }
+        for seen in self.claims.group(&Group::Name(zone.domain.to_string())) {
+            self.board.claim(&zone.name, &seen.key().name);
+        }
+    }
+
     async fn zone_round(&self, object: &DnsZone) -> Result<Outcome, Fault<Reason>> {
         tracing::Span::current().record("generation", object.metadata.generation);
         let name = object.metadata.name.clone().unwrap_or_default();
