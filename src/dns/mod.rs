@@ -7,6 +7,7 @@ mod answers;
 mod audit;
 mod board;
 mod check;
+mod claiming;
 mod claims;
 mod delegation;
 mod desk;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tremplin_core::api::{DnsClaim, DnsClaimStatus, DnsRecord, DnsRecordStatus, DnsZone, DnsZoneStatus};
@@ -81,6 +83,7 @@ pub struct Dns {
     answers: Arc<Answers>,
     providers: Providers,
     discovered: Arc<Discovered>,
+    claiming: Mutex<()>,
     wake: Wake,
     now: fn() -> Timestamp,
 }
@@ -106,6 +109,7 @@ impl Dns {
             answers: Arc::default(),
             providers: Providers::default(),
             discovered: Arc::default(),
+            claiming: Mutex::default(),
             wake,
             now,
         }

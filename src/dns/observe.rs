@@ -92,6 +92,19 @@ pub struct View {
 }
 
 impl View {
+    /// Whether the record may have its name: nothing is missing, or only the platform team's approval.
+    pub(super) fn wants_claim(&self) -> bool {
+        match &self.judgement.verdict {
+            Ok(()) => true,
+            Err(fault) => fault.reason == Reason::WaitingForApproval,
+        }
+    }
+
+    /// Who holds the name.
+    pub(super) fn holding(&self, namespace: &str) -> Holding {
+        claim::holding(self.claim.as_ref().map(|claim| &claim.spec), namespace)
+    }
+
     fn refused(name: Option<Fqdn>, zone: Option<Arc<OpenZone>>, fault: Fault<Reason>) -> Self {
         Self {
             name,

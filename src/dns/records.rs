@@ -7,22 +7,18 @@ use serde_json::json;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
 use tremplin_core::conditions::{self, READY};
-use tremplin_core::dns::claim::{self, Holding};
+use tremplin_core::dns::Reason;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::status::{RecordFacts, record_status};
-use tremplin_core::dns::{Fqdn, Reason};
-use tremplin_core::fault::{Fault, Refusal};
+use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
 
 use super::observe::View;
 use super::report::after;
 use super::{Dns, MANAGER, TOLERATED, answers, cluster_key, drift, until};
-use crate::cluster::{Item, Seen};
+use crate::cluster::Seen;
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
-
-/// How often a claim that others change at the same time is read again.
-const ATTEMPTS: usize = 5;
 
 /// The DnsRecords of the cluster.
 pub struct Records(pub Arc<Dns>);
@@ -74,16 +70,10 @@ impl Dns {
         tracing::Span::current().record("generation", record.metadata.generation);
         let mut record = record.clone();
         let mut view = self.view(&record);
-        let wants_claim = match &view.judgement.verdict {
-            Ok(()) => true,
-            Err(fault) => fault.reason == Reason::WaitingForApproval,
-        };
-        if wants_claim {
+        if view.wants_claim() {
             // Before anything outside the cluster may come of it.
             record = self.finalized(record).await?;
-            if self.claim(&record, &view).await? {
-                view = self.view(&record);
-            }
+            view = self.claimed(&record, view).await?;
         }
         // The status says what may be in the zone before it is there.
         let outcome = self.tell_record(&record, &view).await?;
@@ -118,77 +108,6 @@ impl Dns {
             self.records.refresh(Seen::Object(Box::new(changed.clone())));
         }
         Ok(changed)
-    }
-
-    /// Makes or takes again the claim that covers a record. Tells whether something changed, so that it is judged anew.
-    async fn claim(&self, record: &DnsRecord, view: &View) -> Result<bool, Fault<Reason>> {
-        let namespace = record.namespace().unwrap_or_default();
-        let (Some(key), Some(zone)) = (&view.key, view.usable_zone()) else {
-            return Ok(false);
-        };
-        match claim::holding(view.claim.as_ref().map(|claim| &claim.spec), &namespace) {
-            Holding::Ours | Holding::Other => Ok(false),
-            Holding::Free => {
-                let wanted = key.claim(zone, &namespace, (self.now)());
-                let made = self.cluster.create_object(&wanted, MANAGER).await;
-                match made.map_err(|fault| fault.map(Reason::from))? {
-                    Some(made) => {
-                        tracing::info!(claim = made.name_any(), namespace, "name claimed");
-                        let name = cluster_key(&made.name_any());
-                        drop(self.claims.put(Seen::Object(Box::new(made))));
-                        let _ = self.wake.claims.send((name, Cause::Itself));
-                    }
-                    // Somebody was faster: see who.
-                    None => self.read_claim(key.name()).await?,
-                }
-                Ok(true)
-            }
-            Holding::Leaving => {
-                let Some(claim) = &view.claim else { return Ok(false) };
-                self.change_claim(claim, &json!({"spec": {"releaseAt": null}})).await?;
-                Ok(true)
-            }
-        }
-    }
-
-    /// What the API server itself knows of a claim.
-    pub(super) async fn read_claim(&self, key: &Fqdn) -> Result<(), Fault<Reason>> {
-        let name = claim::object_name(key);
-        let read = self.cluster.read_object("", &name).await;
-        match read.map_err(|fault| fault.map(Reason::from))? {
-            Some(found) => drop(self.claims.put(Seen::Object(Box::new(found)))),
-            None => self.forget_claim(&name),
-        }
-        Ok(())
-    }
-
-    pub(super) fn forget_claim(&self, name: &str) {
-        let key = cluster_key(name);
-        if let Some(known) = self.claims.get(&key) {
-            drop(self.claims.remove(&key, Item::uid(&*known)));
-        }
-    }
-
-    /// Keeps a claim as we changed it. The watch shows nothing new then, so its round is woken here.
-    fn keep_claim(&self, changed: tremplin_core::api::DnsClaim) {
-        let key = cluster_key(&changed.name_any());
-        self.claims.refresh(Seen::Object(Box::new(changed)));
-        let _ = self.wake.claims.send((key, Cause::Itself));
-    }
-
-    /// Changes a claim as it was read.
-    pub(super) async fn change_claim(
-        &self,
-        claim: &tremplin_core::api::DnsClaim,
-        change: &serde_json::Value,
-    ) -> Result<(), Fault<Reason>> {
-        let changed = self.cluster.change_object(claim, change, MANAGER).await;
-        match changed {
-            Ok(Some(changed)) => self.keep_claim(changed),
-            Ok(None) => self.forget_claim(&claim.name_any()),
-            Err(fault) => return Err(fault.map(Reason::from)),
-        }
-        Ok(())
     }
 
     /// Notes on the claim what a record no longer says, and gives what it says to the zone's writer.
@@ -226,41 +145,6 @@ impl Dns {
             let _ = self.wake.zones.send((cluster_key(&zone.name), Cause::Related));
         }
         Ok(())
-    }
-
-    /// Adds withdrawals to a claim, whatever others write to it meanwhile.
-    async fn withdraw(
-        &self,
-        mut claim: tremplin_core::api::DnsClaim,
-        more: Vec<Withdrawal>,
-    ) -> Result<(), Fault<Reason>> {
-        for _ in 0..ATTEMPTS {
-            let all = claim::with_withdrawals(&claim.spec, more.clone());
-            if all == claim.spec.withdrawals {
-                return Ok(());
-            }
-            let change = json!({"spec": {"withdrawals": all}});
-            let changed = self.cluster.change_object(&claim, &change, MANAGER).await;
-            match changed {
-                Ok(Some(changed)) => {
-                    self.keep_claim(changed);
-                    return Ok(());
-                }
-                // The platform team took the name away: nothing is ours any more.
-                Ok(None) => return Ok(()),
-                Err(fault) if fault.reason == Refusal::Conflict => {}
-                Err(fault) => return Err(fault.map(Reason::from)),
-            }
-            let read = self.cluster.read_object("", &claim.name_any()).await;
-            match read.map_err(|fault| fault.map(Reason::from))? {
-                Some(read) => claim = read,
-                None => return Ok(()),
-            }
-        }
-        Err(Fault::transient(
-            Reason::Conflict,
-            "the claim changes faster than it can be read",
-        ))
     }
 
     /// A record that is being deleted: its data is noted for withdrawal, and it may go. Neither the zone nor its provider

@@ -106,12 +106,17 @@ impl World {
     pub async fn team(&self, control_plane: &ControlPlane, prefix: &str) -> String {
         let name = control_plane.namespace(prefix).await.unwrap();
         let patch = json!({"metadata": {"labels": {"dns": "yes"}, "annotations": {"tremplin.dev/contact": format!("{prefix}@example.org")}}});
+        self.label(&name, &patch).await;
+        name
+    }
+
+    /// Merges into a namespace.
+    pub async fn label(&self, namespace: &str, patch: &Value) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces
-            .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+            .patch(namespace, &PatchParams::default(), &Patch::Merge(patch))
             .await
             .unwrap();
-        name
     }
 
     /// Opens a zone; `spec` is YAML beside domain, provider and authorities.

@@ -1,0 +1,219 @@
+//! Who may have what, on the real API server: each rule of a DnsZone refuses with its own reason and writes nothing.
+#![cfg(test)] // helpers here may unwrap as tests do
+
+mod common;
+#[path = "dns/world.rs"]
+mod world;
+
+use common::{eventually, start};
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+use tremplin_core::api::{DnsClaim, DnsRecord};
+use tremplin_e2e::dns::query::RecordType;
+use world::{Server, World, message};
+
+/// The platform team's word on a claim.
+async fn approve(world: &World, claim: &str, approvals: &str) {
+    let patch = json!({"metadata": {"annotations": {"tremplin.dev/approved": approvals}}});
+    let claims = world.cluster::<DnsClaim>();
+    claims
+        .patch(claim, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap();
+}
+
+/// What the claim says must be approved.
+async fn asked(world: &World, claim: &str, values: &[&str]) -> String {
+    eventually("the approval is asked for on the claim", async || {
+        let status = world.cluster::<DnsClaim>().get_opt(claim).await.unwrap()?.status?;
+        let request = status.approvals.into_iter().find(|request| request.values == values)?;
+        Some(request.approve)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_approval_lets_these_data_through_and_no_others() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("asked.example", "").await;
+    let zone = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, approvalRequiredFor: [MX]}}";
+    world.open("asked", "asked.example", &server, zone).await;
+    let blue = world.team(control_plane, "blue").await;
+    let mx = async || server.ask("app.asked.example", RecordType::MX).await;
+
+    let spec = "{name: app.asked.example, type: MX, values: ['10 mx.one.example.']}";
+    world.commit(&blue, "app", spec).await;
+    let status = world.record(&blue, "app", "WaitingForApproval").await.status.unwrap();
+    assert!(message(&status.conditions, "Ready").contains("approvalRequiredFor"));
+    // The name is the team's while it waits.
+    let claim = world.cluster::<DnsClaim>().get("app.asked.example").await.unwrap();
+    assert_eq!(claim.spec.holder.namespace, blue);
+    let first = asked(&world, "app.asked.example", &["10 mx.one.example"]).await;
+    assert_eq!(mx().await, Vec::<String>::new());
+
+    approve(&world, "app.asked.example", &first).await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(mx().await, ["10 mx.one.example."]);
+
+    // Other data need another approval; until then what was approved stays.
+    let spec = "{name: app.asked.example, type: MX, values: ['10 mx.two.example.']}";
+    world.commit(&blue, "app", spec).await;
+    world.record(&blue, "app", "WaitingForApproval").await;
+    assert_eq!(mx().await, ["10 mx.one.example."]);
+    let second = asked(&world, "app.asked.example", &["10 mx.two.example"]).await;
+    assert_ne!(first, second);
+    approve(&world, "app.asked.example", &format!("{first},{second}")).await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(mx().await, ["10 mx.two.example."]);
+}
+
+#[tokio::test]
+async fn each_rule_refuses_with_its_own_reason_and_names_itself() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("rules.example", "").await;
+    let zone = "{admission: {
+        namespaces: {matchLabels: {dns: 'yes'}}, types: [A, CNAME],
+        namePolicy: {pattern: '[a-z][-a-z0-9]*', reserved: [www], prefixFromLabel: 'team'},
+        targets: {allowSuffixes: [hosting.example], allowCIDRs: [192.0.2.0/24]}}}";
+    world.open("rules", "rules.example", &server, zone).await;
+    let blue = world.team(control_plane, "blue").await;
+    let labels = json!({"metadata": {"labels": {"team": "w"}}});
+    world.label(&blue, &labels).await;
+    let stranger = control_plane.namespace("stranger").await.unwrap();
+
+    let rows = [
+        (
+            "{name: w-1.rules.example, type: TXT, values: [hello]}",
+            "TypeNotAllowed",
+            "admission.types",
+        ),
+        (
+            "{name: w-2.rules.example, targets: [else.example]}",
+            "TargetNotAllowed",
+            "allowSuffixes",
+        ),
+        (
+            "{name: w-3.rules.example, targets: [198.51.100.1]}",
+            "TargetNotAllowed",
+            "allowCIDRs",
+        ),
+        (
+            "{name: www.rules.example, targets: [192.0.2.1]}",
+            "NameReserved",
+            "namePolicy.reserved",
+        ),
+        (
+            "{name: other.rules.example, targets: [192.0.2.1]}",
+            "NameNotAllowed",
+            "prefixFromLabel",
+        ),
+        (
+            "{name: 1.rules.example, targets: [192.0.2.1]}",
+            "NameNotAllowed",
+            "namePolicy.pattern",
+        ),
+        (
+            "{name: rules.example, targets: [192.0.2.1]}",
+            "NotClaimable",
+            "adoptions",
+        ),
+        (
+            "{name: _dmarc.rules.example, targets: [a.hosting.example]}",
+            "NotClaimable",
+            "adoptions",
+        ),
+        (
+            "{name: '*.rules.example', targets: [192.0.2.1]}",
+            "NotClaimable",
+            "adoptions",
+        ),
+        (
+            "{name: w.elsewhere.example, targets: [192.0.2.1]}",
+            "NoZone",
+            "no DnsZone",
+        ),
+    ];
+    for (index, (spec, reason, rule)) in rows.iter().enumerate() {
+        let name = format!("row{index}");
+        world.commit(&blue, &name, spec).await;
+        let status = world.record(&blue, &name, reason).await.status.unwrap();
+        let told = message(&status.conditions, "Ready");
+        assert!(told.contains(rule), "{spec}: {told}");
+    }
+    world
+        .commit(&stranger, "app", "{name: w.rules.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&stranger, "app", "NamespaceNotAdmitted").await;
+    // What passes is taken, and nobody else holds anything.
+    world
+        .commit(&blue, "app", "{name: w-app.rules.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(claims(&world, "rules.example").await, ["w-app.rules.example"]);
+}
+
+async fn claims(world: &World, zone: &str) -> Vec<String> {
+    let all = world.cluster::<DnsClaim>().list(&ListParams::default()).await.unwrap();
+    let ours = all.items.into_iter().filter(|claim| claim.spec.zone == zone);
+    ours.map(|claim| claim.spec.key).collect()
+}
+
+#[tokio::test]
+async fn a_quota_holds_although_all_ask_at_once() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("quota.example", "").await;
+    let zone = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, targets: {denyPrivate: false}, maxClaimsPerNamespace: 3}}";
+    world.open("quota", "quota.example", &server, zone).await;
+    let blue = world.team(control_plane, "blue").await;
+
+    let specs = (0..20).map(|index| {
+        (
+            format!("n{index}"),
+            format!("{{name: n{index}.quota.example, targets: [192.0.2.1]}}"),
+        )
+    });
+    let specs: Vec<_> = specs.collect();
+    let all = specs.iter().map(|(name, spec)| world.commit(&blue, name, spec));
+    futures::future::join_all(all).await;
+    let (published, refused) = eventually("each of them is answered", async || {
+        let records = world.of::<DnsRecord>(&blue).list(&ListParams::default()).await.unwrap();
+        let count = |reason: &str| {
+            let those = records.items.iter().filter_map(|record| record.status.as_ref());
+            let those = those.flat_map(|status| &status.conditions);
+            those
+                .filter(|condition| condition.type_ == "Ready" && condition.reason == reason)
+                .count()
+        };
+        let counts = (count("Published"), count("TooManyClaims"));
+        (counts.0 + counts.1 == specs.len()).then_some(counts)
+    })
+    .await;
+    assert_eq!((published, refused), (3, 17));
+    assert_eq!(claims(&world, "quota.example").await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_longest_zone_that_covers_a_name_decides() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let (outer, inner) = (
+        Server::bind("long.example", "").await,
+        Server::bind("in.long.example", "").await,
+    );
+    world.open("outer", "long.example", &outer, "").await;
+    world.open("inner", "in.long.example", &inner, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    world
+        .commit(&blue, "app", "{name: app.in.long.example, targets: [192.0.2.7]}")
+        .await;
+    let status = world.record(&blue, "app", "Published").await.status.unwrap();
+    assert_eq!(status.zone.as_deref(), Some("in.long.example"));
+    assert_eq!(inner.ask("app.in.long.example", RecordType::A).await, ["192.0.2.7"]);
+    assert_eq!(
+        outer.ask("app.in.long.example", RecordType::A).await,
+        Vec::<String>::new()
+    );
+}
