@@ -12,12 +12,11 @@ use tremplin_core::dns::plan::{self, Sets};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
 use tremplin_core::labels::AUDIT_REQUESTED_AT;
 
-use super::Dns;
 use super::board::Work;
 use super::providers;
-use super::records::record_key;
 use super::write;
 use super::zones::{Round, next_audit};
+use super::{Dns, record_key};
 use crate::cluster::{Group, Seen};
 use crate::key::Key;
 

@@ -11,7 +11,7 @@ use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::RESUMED_AT;
 
-use super::records::ready_reason;
+use super::report::ready_reason;
 use super::write::Asking;
 
 /// Corrections that are forgotten after this.

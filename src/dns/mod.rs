@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -191,6 +192,13 @@ fn cluster_key(name: &str) -> Key {
     Key {
         namespace: String::new(),
         name: name.to_owned(),
+    }
+}
+
+fn record_key(record: &DnsRecord) -> Key {
+    Key {
+        namespace: record.namespace().unwrap_or_default(),
+        name: record.name_any(),
     }
 }
 

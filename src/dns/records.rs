@@ -6,7 +6,6 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
-use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::Reason;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::status::{RecordFacts, record_status};
@@ -14,8 +13,8 @@ use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
 
 use super::observe::View;
-use super::report::after;
-use super::{Dns, MANAGER, TOLERATED, answers, cluster_key, drift, until};
+use super::report::{after, ready_reason};
+use super::{Dns, MANAGER, TOLERATED, answers, cluster_key, drift, record_key, until};
 use crate::cluster::Seen;
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
@@ -259,23 +258,10 @@ impl Dns {
     }
 }
 
-pub(super) fn record_key(record: &DnsRecord) -> Key {
-    Key {
-        namespace: record.namespace().unwrap_or_default(),
-        name: record.name_any(),
-    }
-}
-
 /// Whether the zone or its provider refused a record when it was last tried.
 fn was_refused(record: &DnsRecord) -> bool {
     let reason = ready_reason(record);
     reason == Some(Reason::NotOurs.as_str()) || reason == Some(Reason::ProviderRefused.as_str())
-}
-
-/// The reason of the condition `Ready`.
-pub(super) fn ready_reason(record: &DnsRecord) -> Option<&str> {
-    let conditions = &record.status.as_ref()?.conditions;
-    Some(&conditions::find(conditions, READY)?.reason)
 }
 
 /// Everything of a record that may be in the zone.

@@ -1,5 +1,7 @@
 //! What is told on an object that no round could judge.
 
+use tremplin_core::api::DnsRecord;
+use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::{Reason, status};
 use tremplin_core::fault::{Class, Fault};
 
@@ -62,4 +64,10 @@ pub(super) fn after(fault: &Fault<Reason>) -> Outcome {
         Class::Stalled => Outcome::Stalled { again: None },
         Class::Transient => Outcome::Failed(fault.to_string()),
     }
+}
+
+/// The reason of the condition `Ready`, as it was last told.
+pub(super) fn ready_reason(record: &DnsRecord) -> Option<&str> {
+    let conditions = &record.status.as_ref()?.conditions;
+    Some(&conditions::find(conditions, READY)?.reason)
 }

@@ -16,8 +16,7 @@ use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
 use super::board::Work;
-use super::records::record_key;
-use super::{Dns, cluster_key};
+use super::{Dns, cluster_key, record_key};
 use crate::cluster::Seen;
 use crate::dns_provider::{Failure, Provider};
 use crate::key::Key;
