@@ -52,7 +52,7 @@ const VALUE_SETS: [&[&str]; 4] = [
         "log={\"format\":\"text\",\"level\":\"info,tremplin::cluster=debug\"}",
     ],
     &[
-        "rbac={\"create\":false,\"tenantRoles\":false}",
+        "rbac={\"create\":false,\"tenantRoles\":false,\"readDns\":false}",
         "serviceAccount={\"create\":false,\"name\":\"given\"}",
         "networkPolicy.enabled=false",
         "metrics.service=false",
@@ -194,7 +194,7 @@ async fn what_the_chart_renders_keeps_the_rules_of_every_platform() {
 async fn no_right_is_a_wildcard_and_none_grants_rights() {
     let objects = render(&[]).await;
     let roles = [of_kind(&objects, "ClusterRole"), of_kind(&objects, "Role")].concat();
-    assert_eq!(roles.len(), 5, "controller twice, view, edit, admin");
+    assert_eq!(roles.len(), 6, "controller twice, view, edit, admin, read-dns");
     for role in roles {
         let text = role["rules"].to_string();
         assert!(!text.contains('*'), "{text}");

@@ -11,16 +11,19 @@ mod helm;
 mod install;
 
 use helm::{chart, of_kind, template};
-use install::{eventually, install, object, run_helm, startup_apps};
+use install::{cluster_objects_of, eventually, install, object, run_helm, startup_apps};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::json;
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
+
+const CLAIMS: &str = "tremplin.dev/v1alpha1/DnsClaim/dnsclaims";
+const ZONES: &str = "tremplin.dev/v1alpha1/DnsZone/dnszones";
 
 /// A control plane of its own: the charts' objects are the cluster's, and one test removes them.
 async fn cluster() -> ControlPlane {
@@ -112,6 +115,8 @@ async fn teams_get_what_their_role_says_and_the_operator_no_more_than_it_needs()
         );
     }
 
+    everybody_reads_zones_and_claims(&plane).await;
+
     let operator = plane.client_as_service_account("operators", "tremplin").await.unwrap();
     for granted in [
         "patch tremplin.dev/startupapps/status",
@@ -139,6 +144,32 @@ async fn teams_get_what_their_role_says_and_the_operator_no_more_than_it_needs()
     }
     for denied in ["patch apiextensions.k8s.io/customresourcedefinitions", "list /nodes"] {
         assert!(!may(&operator, None, denied).await, "{denied}");
+    }
+}
+
+/// They are cluster-scoped, so no role bound in a namespace reaches them.
+async fn everybody_reads_zones_and_claims(plane: &ControlPlane) {
+    for user in ["view", "a-stranger"] {
+        let client = plane.client_as(user, &[]).await.unwrap();
+        for kind in [ZONES, CLAIMS] {
+            eventually(&format!("{user} lists {kind}"), async || {
+                cluster_objects_of(&client, kind)
+                    .list(&ListParams::default())
+                    .await
+                    .is_ok()
+            })
+            .await;
+        }
+        for kind in ["dnszones", "dnsclaims"] {
+            for verb in ["get", "watch"] {
+                let what = format!("{verb} tremplin.dev/{kind}");
+                assert!(may(&client, None, &what).await, "{user}: {what}");
+            }
+            for verb in ["create", "update", "patch", "delete"] {
+                let what = format!("{verb} tremplin.dev/{kind}");
+                assert!(!may(&client, None, &what).await, "{user}: {what}");
+            }
+        }
     }
 }
 
@@ -184,22 +215,7 @@ async fn uninstalling_both_charts_keeps_the_apps() {
     install(&plane).await;
     let namespace = plane.namespace("team").await.unwrap();
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    eventually("the custom resource is served", async || {
-        definitions
-            .get_opt("startupapps.tremplin.dev")
-            .await
-            .unwrap()
-            .is_some_and(|definition| {
-                let conditions = definition
-                    .status
-                    .and_then(|status| status.conditions)
-                    .unwrap_or_default();
-                conditions
-                    .iter()
-                    .any(|condition| condition.type_ == "Established" && condition.status == "True")
-            })
-    })
-    .await;
+    served(&client, "startupapps.tremplin.dev").await;
     let apps = startup_apps(&client, &namespace);
     let before = apps.create(&PostParams::default(), &app("shop")).await.unwrap();
 
@@ -223,4 +239,16 @@ async fn uninstalling_both_charts_keeps_the_apps() {
     install(&plane).await;
     assert_eq!(apps.get("shop").await.unwrap().metadata.uid, before.metadata.uid);
     apps.delete("shop", &DeleteParams::default()).await.unwrap();
+}
+
+/// Waits until the API server takes objects of a custom resource.
+async fn served(client: &Client, name: &str) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    eventually("the custom resource is served", async || {
+        let definition = definitions.get_opt(name).await.unwrap();
+        let conditions = definition.and_then(|definition| definition.status?.conditions);
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|condition| condition.type_ == "Established" && condition.status == "True")
+    })
+    .await;
 }
