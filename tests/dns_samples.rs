@@ -1,9 +1,10 @@
-//! The samples of `config/dns`: there is one for each provider, the API server takes each, and `check` finds nothing.
+//! The samples of `config/dns`: there is one for each provider, the API server takes each, `check` finds nothing, and
+//! those for teams get along with each other.
 #![cfg(test)] // helpers here may unwrap as tests do
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +13,13 @@ use common::install_crds;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
+use tremplin_core::api::startup_app::Environment;
+use tremplin_core::api::{DnsRecord, DnsZone};
+use tremplin_core::dns::claim::Key;
+use tremplin_core::dns::facts::Facts;
+use tremplin_core::dns::judge::{self, Observed, Place};
+use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
+use tremplin_core::dns::{Zone, mail};
 use tremplin_core::yaml;
 use tremplin_e2e::ControlPlane;
 
@@ -87,4 +95,69 @@ fn every_provider_that_is_written_has_a_sample() {
         "Request",
     ];
     assert_eq!(types.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+}
+
+/// A provider that does everything at once.
+fn profile() -> Profile {
+    Profile {
+        name: "Example",
+        min_ttl: 60,
+        max_ttl: 86_400,
+        atomicity: Atomicity::Batch(100),
+        alias: Alias::Anywhere,
+        publication: Publication::Immediate,
+        reads_by_name: 10,
+        snapshots: false,
+        rate: None,
+    }
+}
+
+/// The zone of the samples for teams, without the approvals that a human gives.
+fn zone_of_teams() -> Zone {
+    let samples = samples().into_iter().map(|(_, object)| object);
+    let mut objects = samples.filter(|object| object["spec"]["domain"] == "incubateur.net");
+    let mut zone: DnsZone = serde_json::from_value(objects.next().unwrap()).unwrap();
+    zone.spec.admission.as_mut().unwrap().approval_required_for.clear();
+    Zone::parse(&zone).unwrap()
+}
+
+#[test]
+fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
+    let (zone, profile) = (zone_of_teams(), profile());
+    let labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "dso-console".to_owned())]);
+    let mut sets = Vec::new();
+    let mut keys = BTreeSet::new();
+    for (file, object) in samples() {
+        if object["kind"] != "DnsRecord" {
+            continue;
+        }
+        let record: DnsRecord = serde_json::from_value(object).unwrap();
+        let name = judge::name(&record).unwrap();
+        let key = Key::of(&name, &zone);
+        keys.insert(key.name().to_string());
+        let place = Place {
+            name: name.clone(),
+            key,
+        };
+        let observed = Observed {
+            zone: &zone,
+            profile: &profile,
+            namespace: "team",
+            labels: &labels,
+            environment: Environment::Production,
+            claim: None,
+            contact: None,
+            claims_held: keys.len() - 1,
+            older: &sets,
+            app_targets: None,
+        };
+        let judgement = judge::judge(&record, &place, &observed);
+        assert_eq!(judgement.verdict, Ok(()), "{file}");
+        sets.extend(judgement.sets);
+        if let Some(mail) = &record.spec.mail {
+            let missing = mail::lint(mail, &name, &Facts::new()).missing;
+            assert!(missing.is_empty(), "{file}: {missing:?}");
+        }
+    }
+    assert!(sets.len() > 5, "{sets:?}");
 }
