@@ -47,9 +47,14 @@ fn resource(definition: &Value) -> String {
     } else {
         "cluster-scoped"
     };
+    let samples = if kind == "StartupApp" {
+        "config/samples"
+    } else {
+        "config/dns"
+    };
     let mut text = format!(
         "# {kind}\n\n`apiVersion: tremplin.dev/v1alpha1`, `kind: {kind}`{short}, {scope}. \
-         Samples: [config/samples](../../config/samples).\n\n## spec\n\n",
+         Samples: [{samples}](../../{samples}).\n\n## spec\n\n",
     );
     writeln!(text, "{}\n", line(&schema["spec"])).unwrap();
     fields(&mut text, "spec", &schema["spec"]);

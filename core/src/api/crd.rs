@@ -4,22 +4,25 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
 
 /// Every CRD of the group, in the order of their names.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    let all = [
-        super::DnsClaim::crd(),
-        super::DnsRecord::crd(),
-        super::DnsZone::crd(),
-        super::StartupApp::crd(),
-    ];
-    all.map(finish).into()
+    vec![
+        finish::<super::DnsClaimSpec, super::DnsClaimStatus>(super::DnsClaim::crd()),
+        finish::<super::DnsRecordSpec, super::DnsRecordStatus>(super::DnsRecord::crd()),
+        finish::<super::DnsZoneSpec, super::DnsZoneStatus>(super::DnsZone::crd()),
+        finish::<super::StartupAppSpec, super::StartupAppStatus>(super::StartupApp::crd()),
+    ]
 }
 
-/// Strips `nullable` (the API server drops an explicit null silently where the schema does not allow it, and a null
-/// kept in a spec would mean nothing here) and gives `status` the default `observedGeneration: -1`, so that tools that
-/// read kstatus do not take an object that nobody has looked at for a healthy one.
-fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+/// Gives each field its own description, strips `nullable` (the API server drops an explicit null silently where the
+/// schema does not allow it, and a null kept in a spec would mean nothing here) and gives `status` the default
+/// `observedGeneration: -1`, so that tools that read kstatus do not take an object that nobody has looked at for a
+/// healthy one.
+fn finish<Spec: JsonSchema, Status: JsonSchema>(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let Some(root) = version
             .schema
@@ -29,15 +32,57 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
             continue;
         };
         strip_nullable(root);
-        if let Some(status) = root
-            .properties
-            .as_mut()
-            .and_then(|properties| properties.get_mut("status"))
-        {
+        let Some(properties) = root.properties.as_mut() else {
+            continue;
+        };
+        if let Some(spec) = properties.get_mut("spec") {
+            describe(spec, &as_written::<Spec>());
+        }
+        if let Some(status) = properties.get_mut("status") {
+            describe(status, &as_written::<Status>());
             status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
         }
     }
     crd
+}
+
+/// A type's schema before `kube` makes it structural.
+fn as_written<Type: JsonSchema>() -> Value {
+    let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<Type>().to_value()
+}
+
+/// Gives fields their own descriptions. Of an optional enum `kube` keeps that of the enum, so that what an absent field
+/// means would be in no `kubectl explain`.
+fn describe(schema: &mut JSONSchemaProps, written: &Value) {
+    if let Some(text) = written.get("description").and_then(Value::as_str) {
+        schema.description = Some(text.to_owned());
+    }
+    let written = unwrapped(written);
+    for (name, property) in schema.properties.iter_mut().flatten() {
+        if let Some(written) = written
+            .pointer("/properties")
+            .and_then(|properties| properties.get(name))
+        {
+            describe(property, written);
+        }
+    }
+    if let (Some(JSONSchemaPropsOrArray::Schema(items)), Some(written)) = (&mut schema.items, written.get("items")) {
+        describe(items, written);
+    }
+    if let (Some(JSONSchemaPropsOrBool::Schema(values)), Some(written)) =
+        (&mut schema.additional_properties, written.get("additionalProperties"))
+    {
+        describe(values, written);
+    }
+}
+
+/// An optional field with a description of its own wraps its type.
+fn unwrapped(written: &Value) -> &Value {
+    let wrapped = ["allOf", "anyOf"]
+        .into_iter()
+        .find_map(|word| written.get(word)?.get(0));
+    wrapped.unwrap_or(written)
 }
 
 fn strip_nullable(schema: &mut JSONSchemaProps) {
@@ -82,6 +127,24 @@ mod tests {
                 assert!(!spec.contains(forbidden), "{forbidden} in {kind}: {spec}");
             }
         }
+    }
+
+    #[test]
+    fn a_field_says_what_it_means_when_it_is_absent_also_where_it_is_a_choice() {
+        let all: std::collections::BTreeMap<_, _> = schemas("spec").into_iter().collect();
+        for (kind, field, says) in [
+            ("DnsRecord", "type", "Absent: `Auto`"),
+            ("DnsRecord", "deletionPolicy", "Absent: `Delete`"),
+            ("DnsZone", "mode", "Absent: `Report`"),
+            ("StartupApp", "environment", "Absent: the platform file"),
+        ] {
+            let properties = all[kind].properties.as_ref().unwrap();
+            let description = properties[field].description.as_deref().unwrap_or_default();
+            assert!(description.contains(says), "{kind}.{field}: {description}");
+        }
+        let drift = all["DnsZone"].properties.as_ref().unwrap()["drift"].properties.clone();
+        let policy = drift.unwrap()["policy"].description.clone().unwrap();
+        assert!(policy.contains("Absent: `Repair`"), "{policy}");
     }
 
     #[test]

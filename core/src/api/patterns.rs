@@ -1,6 +1,6 @@
 //! The patterns of the CRDs, as people say them.
 
-const PATTERNS: [(&str, &str); 9] = [
+const PATTERNS: [(&str, &str); 10] = [
     (r"^/[^ ]*$", "a path that begins with / and has no space"),
     (
         r"^/([-A-Za-z0-9._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$",
@@ -28,6 +28,10 @@ const PATTERNS: [(&str, &str); 9] = [
         "a full host name, such as app.example.org: in lower case, without https://, port, path or *",
     ),
     (r"^https?://[^ ]+$", "an address that begins with http:// or https://"),
+    (
+        r"^https?://[^ @]+$",
+        "an address that begins with http:// or https://, without a user or password",
+    ),
 ];
 
 /// What a text that fits the pattern is.

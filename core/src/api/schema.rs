@@ -63,7 +63,7 @@ pub fn match_labels(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// The address of a service.
+/// The address of a service, without a user or password: a spec is read by many.
 pub fn address(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 512, "pattern": "^https?://[^ ]+$" })
+    json_schema!({ "type": "string", "maxLength": 512, "pattern": "^https?://[^ @]+$" })
 }

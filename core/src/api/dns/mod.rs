@@ -19,7 +19,7 @@ pub use record::{
 pub use zone::{
     Admission, Adoption, AlwaysData, Authority, AuthorityStatus, Breaker, Claims, Deletions, DnsZone, DnsZoneSpec,
     DnsZoneStatus, DriftPolicy, DriftSettings, ExternalDns, Gandi, NamePolicy, Ovh, PlannedChange, PointDns, PowerDns,
-    Provider, ProviderType, RecordCounts, RequestDesk, Rfc2136, Route53, Safety, Scaleway, SnapshotStatus,
+    Provider, ProviderType, RecordCounts, RequestDesk, Rfc2136, Route53, Safety, Scaleway, SecretRef, SnapshotStatus,
     TargetPolicy, TtlBounds, ZoneMode,
 };
 

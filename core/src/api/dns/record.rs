@@ -88,7 +88,8 @@ pub struct DnsRecordSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,
 
-    /// What becomes of the data in the zone when this object is deleted. Absent: `Delete`.
+    /// What becomes of the data in the zone when this object is deleted: `Delete` withdraws it; with `Retain` it stays,
+    /// and the name with its holder. Absent: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }

@@ -12,7 +12,7 @@ use super::record::RecordTypeChoice;
 use crate::api::startup_app::Environment;
 pub use provider::{
     AlwaysData, ExternalDns, Gandi, Ovh, PointDns, PowerDns, Provider, ProviderType, RequestDesk, Rfc2136, Route53,
-    Scaleway,
+    Scaleway, SecretRef,
 };
 
 /// A DNS zone that a platform team opens to teams. Without `mode: Enforce` nothing is ever written to it.
@@ -252,7 +252,8 @@ pub struct Authority {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DriftSettings {
-    /// Absent: `Repair`.
+    /// What is done about changes of others to what is ours: `Repair` puts them right, up to three times within an hour;
+    /// `Warn` tells of them. Absent: `Repair`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<DriftPolicy>,
     /// How often the zone is looked at, in seconds. Absent: 300.
@@ -354,7 +355,8 @@ pub struct PlannedChange {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotStatus {
-    /// The provider's name for it, or that of the Secret in the operator's namespace.
+    /// The provider's name for it, or that of the ConfigMap in the operator's namespace that has the zone file (its key
+    /// `zone`; a large one goes on in `NAME.1`, `NAME.2`, ...).
     pub id: String,
     /// When it was made.
     pub at: Time,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
-    /// The object's name, in the app's namespace.
+    /// The object's name, in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }

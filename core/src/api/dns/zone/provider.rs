@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::schema;
-use crate::api::startup_app::ObjectRef;
 
 /// Who serves the zone, and how it is written.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -26,10 +25,10 @@ pub struct Provider {
     pub type_: ProviderType,
     /// The Secret with the credential, in the operator's namespace. Its keys are those of the provider's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<ObjectRef>,
+    pub secret_ref: Option<SecretRef>,
     /// A Secret in the operator's namespace whose `ca.crt` is trusted for this provider, beside the public authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<ObjectRef>,
+    pub ca_secret_ref: Option<SecretRef>,
     /// Settings of OVH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ovh: Option<Ovh>,
@@ -60,6 +59,15 @@ pub struct Provider {
     /// Settings of the desk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestDesk>,
+}
+
+/// A Secret of the operator's own namespace: a zone is the cluster's, and its credential is nobody else's.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretRef {
+    /// The Secret's name, in the operator's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// A service or protocol.
