@@ -13,10 +13,22 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// Up to so many changed record sets, no percentage counts: a small zone could never be changed.
 const ALWAYS: usize = 10;
 
-/// The deletions that still count.
+/// The deletions that still count. Those of one minute are told together, at the time of the last: so the list stays
+/// short, and none is forgotten too early.
 pub fn recent(deletions: &[Deletions], now: Timestamp) -> Vec<Deletions> {
     let counts = |deletion: &&Deletions| now.duration_since(deletion.at.0) < WINDOW;
-    deletions.iter().filter(counts).cloned().collect()
+    let minute = |deletion: &Deletions| deletion.at.0.as_second().div_euclid(60);
+    let mut recent: Vec<Deletions> = deletions.iter().filter(counts).cloned().collect();
+    recent.sort_by_key(|deletion| deletion.at.0);
+    recent.dedup_by(|later, kept| {
+        let together = minute(later) == minute(kept);
+        if together {
+            kept.at = later.at.clone();
+            kept.count = kept.count.saturating_add(later.count);
+        }
+        together
+    });
+    recent
 }
 
 /// How many record sets of teams these changes delete. (Marks come and go with them.)
@@ -112,6 +124,25 @@ mod tests {
             None,
             "marks are not counted"
         );
+    }
+
+    #[test]
+    fn deletions_of_one_minute_are_told_together_and_none_is_lost() {
+        let every_second: Vec<_> = (0..3_600)
+            .map(|second| Deletions {
+                at: Time(at(second)),
+                count: 2,
+            })
+            .collect();
+        let recent = super::recent(&every_second, at(3_599));
+        assert_eq!(recent.len(), 60);
+        assert_eq!(recent.iter().map(|deletion| deletion.count).sum::<i32>(), 7_200);
+        assert_eq!(
+            recent[0].at.0,
+            at(59),
+            "they count until the last of them is an hour old"
+        );
+        assert_eq!(super::recent(&recent, at(3_599)), recent);
     }
 
     #[test]

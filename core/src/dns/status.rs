@@ -13,6 +13,9 @@ use crate::fault::{Class, Fault};
 
 use super::reasons::Reason;
 
+/// How many authoritative servers a status tells of: the schema takes no more.
+const MOST_SERVERS: usize = 32;
+
 /// Sets `Ready` to false for a fault, with its companion, and tells the fault's words.
 fn not_ready(conditions: &mut Conditions<'_>, fault: &Fault<Reason>) {
     let message = told(fault);

@@ -98,11 +98,14 @@ pub struct DnsClaimStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<i32>,
     /// What waits for the platform team's approval. To approve, add `approve` of an entry to the annotation
-    /// `tremplin.dev/approved`, entries separated by commas.
+    /// `tremplin.dev/approved`, entries separated by commas. At most 50 are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub approvals: Vec<ApprovalRequest>,
-    /// What a human at the zone's desk is asked to do, where the provider is `Request`.
+    /// What a human at the zone's desk is asked to do, where the provider is `Request`: 100 at a time, the others when these
+    /// are done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub requests: Vec<Request>,
 }
 

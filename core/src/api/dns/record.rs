@@ -251,8 +251,9 @@ pub struct DnsRecordStatus {
     /// Who or what stands in the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
-    /// What each authoritative server answered when it was last asked.
+    /// What each authoritative server answered when it was last asked; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     pub authoritative: Vec<AuthorityAnswer>,
     /// When the last old or negative answer has left every cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]

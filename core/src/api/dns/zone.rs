@@ -39,7 +39,7 @@ pub use provider::{
     ),
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.domain"),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.provider.type"),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "Owned", type_ = "integer", json_path = ".status.records.owned"),
     printcolumn(name = "Foreign", type_ = "integer", json_path = ".status.records.foreign"),
     printcolumn(name = "Orphaned", type_ = "integer", json_path = ".status.records.orphaned"),
@@ -283,6 +283,9 @@ pub struct DnsZoneStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// The mode in force: that of the spec, or the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ZoneMode>,
     /// How many record sets of the zone are whose, at the last audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<RecordCounts>,
@@ -292,14 +295,17 @@ pub struct DnsZoneStatus {
     /// The serial of the zone at the last audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audited_serial: Option<i64>,
-    /// Each authoritative server, when it was last asked.
+    /// Each authoritative server, when it was last asked; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     pub authorities: Vec<AuthorityStatus>,
     /// What would be written, in `mode: Report`, while paused or with the breaker open; at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub plan: Vec<PlannedChange>,
     /// The newest snapshots, newest first; at most 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
     pub snapshots: Vec<SnapshotStatus>,
     /// What the breaker counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -373,16 +379,17 @@ pub struct Breaker {
     /// Why it tripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Deletions of the last hour.
+    /// Deletions of the last hour, those of one minute together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub deletions: Vec<Deletions>,
 }
 
-/// Deletions of one batch.
+/// Deletions of one batch, or of the batches of one minute.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletions {
-    /// When.
+    /// When the last was.
     pub at: Time,
     /// How many.
     pub count: i32,

@@ -22,8 +22,11 @@ pub struct ClaimFacts {
     pub now: Timestamp,
 }
 
+const MOST_APPROVALS: usize = 50;
+const MOST_REQUESTS: usize = 100;
+
 /// The status of a claim.
-pub fn claim_status(claim: &DnsClaim, facts: ClaimFacts) -> DnsClaimStatus {
+pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
     let old = claim
         .status
         .as_ref()
@@ -47,6 +50,8 @@ pub fn claim_status(claim: &DnsClaim, facts: ClaimFacts) -> DnsClaimStatus {
         let message = format!("held by the namespace {}", claim.spec.holder.namespace);
         conditions.set(READY, State::True, Reason::Held.as_str(), &message);
     }
+    facts.approvals.truncate(MOST_APPROVALS);
+    facts.requests.truncate(MOST_REQUESTS);
     DnsClaimStatus {
         observed_generation: Some(generation),
         conditions: conditions.finish(),

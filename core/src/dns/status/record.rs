@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{not_ready, told};
+use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
 use crate::dns::judge::{Judgement, programmed};
@@ -147,6 +147,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
                 Ok(served) => {
                     status.programmed.clone_from(&asked);
                     status.authoritative.clone_from(&served.answers);
+                    status.authoritative.truncate(MOST_SERVERS);
                     // A writer that found it done already knows of no wait: the one that did it told.
                     let told = old.visible_after.as_ref().map(|at| at.0);
                     status.visible_after = served.visible_after.max(told).map(Time);

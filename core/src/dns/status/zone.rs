@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{not_ready, told};
+use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
 use crate::conditions::{Conditions, READY, State};
 use crate::dns::reasons::Reason;
@@ -24,6 +24,7 @@ pub struct ZoneFacts {
 }
 
 const LONGEST_PLAN: usize = 50;
+const MOST_SNAPSHOTS: usize = 10;
 /// A credential that ends within this is told, in seconds.
 const EXPIRY_WARNING: i64 = 30 * 86_400;
 
@@ -34,6 +35,7 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     let mut conditions = Conditions::new(&old.conditions, generation, now);
     let mut status = facts.kept;
     status.observed_generation = Some(generation);
+    status.mode = Some(zone.spec.mode.unwrap_or(ZoneMode::Report));
     match &facts.credential {
         None => keep(&mut conditions, &old, "CredentialsValid"),
         Some(Err(fault)) => conditions.set("CredentialsValid", State::False, fault.reason.as_str(), &told(fault)),
@@ -47,6 +49,7 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
         Some(authorities) => {
             delegated(&mut conditions, &authorities);
             status.authorities = authorities;
+            status.authorities.truncate(MOST_SERVERS);
         }
     }
     let breaker = status
@@ -75,6 +78,7 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     }
     status.plan = facts.plan;
     status.plan.truncate(LONGEST_PLAN);
+    status.snapshots.truncate(MOST_SNAPSHOTS);
     match fault {
         Some(fault) => {
             conditions.set("Synced", State::False, fault.reason.as_str(), &told(&fault));
@@ -140,5 +144,68 @@ fn delegated(conditions: &mut Conditions<'_>, authorities: &[AuthorityStatus]) {
             Reason::AuthoritiesSilent.as_str(),
             &silent.join("; "),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::dns::SnapshotStatus;
+    use crate::dns::testing::at;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    fn told_of(mode: Option<ZoneMode>, facts: ZoneFacts) -> DnsZoneStatus {
+        let object = serde_json::json!({
+            "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"},
+            "spec": {"domain": "a.org", "provider": {"type": "Request"}},
+        });
+        let mut zone: DnsZone = serde_json::from_value(object).unwrap();
+        zone.spec.mode = mode;
+        zone_status(&zone, facts, at(0))
+    }
+
+    #[test]
+    fn the_mode_in_force_is_told_also_when_the_spec_names_none() {
+        for (given, told) in [
+            (None, ZoneMode::Report),
+            (Some(ZoneMode::Report), ZoneMode::Report),
+            (Some(ZoneMode::Enforce), ZoneMode::Enforce),
+        ] {
+            assert_eq!(told_of(given, ZoneFacts::default()).mode, Some(told), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn no_list_is_longer_than_the_schema_takes() {
+        let server = |n: usize| AuthorityStatus {
+            server: format!("ns{n}.a.org"),
+            serial: None,
+            message: None,
+        };
+        let change = |n: usize| PlannedChange {
+            action: "Create".to_owned(),
+            name: format!("n{n}.a.org"),
+            type_: "A".to_owned(),
+            detail: None,
+        };
+        let snapshot = |n: usize| SnapshotStatus {
+            id: n.to_string(),
+            at: Time(at(0)),
+        };
+        let status = told_of(
+            None,
+            ZoneFacts {
+                authorities: Some((0..99).map(server).collect()),
+                plan: (0..99).map(change).collect(),
+                kept: DnsZoneStatus {
+                    snapshots: (0..99).map(snapshot).collect(),
+                    ..DnsZoneStatus::default()
+                },
+                ..ZoneFacts::default()
+            },
+        );
+        let lengths = [status.authorities.len(), status.plan.len(), status.snapshots.len()];
+        assert_eq!(lengths, [32, 50, 10]);
+        assert_eq!(status.snapshots[0].id, "0", "the newest are kept");
     }
 }
