@@ -9,28 +9,20 @@
 mod helm;
 #[path = "chart/install.rs"]
 mod install;
-
-use std::fs;
-use std::path::Path;
+#[path = "chart/names.rs"]
+mod names;
 
 use helm::{chart, of_kind, template};
-use install::{cluster_objects_of, eventually, install, object, objects_of, run_helm, startup_apps};
+use install::{eventually, install, object, run_helm, startup_apps};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use serde_json::json;
-use tokio::process::Command;
-use tremplin_core::labels::DNS_FINALIZER;
-use tremplin_e2e::tools::{self, Tool};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
-
-const RECORDS: &str = "tremplin.dev/v1alpha1/DnsRecord/dnsrecords";
-const CLAIMS: &str = "tremplin.dev/v1alpha1/DnsClaim/dnsclaims";
-const ZONES: &str = "tremplin.dev/v1alpha1/DnsZone/dnszones";
 
 /// A control plane of its own: the charts' objects are the cluster's, and one test removes them.
 async fn cluster() -> ControlPlane {
@@ -85,14 +77,8 @@ async fn teams_get_what_their_role_says_and_the_operator_no_more_than_it_needs()
     install(&plane).await;
     let namespace = plane.namespace("team").await.unwrap();
     let admin = plane.client().unwrap();
-    let bindings: Api<RoleBinding> = Api::namespaced(admin.clone(), &namespace);
     for role in ["view", "edit", "admin"] {
-        let binding = object(json!({
-            "metadata": {"name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": role}],
-        }));
-        bindings.create(&PostParams::default(), &binding).await.unwrap();
+        bind(&admin, &namespace, role).await;
     }
     let apps = "tremplin.dev/startupapps";
     for (user, verb, allowed) in [
@@ -122,7 +108,7 @@ async fn teams_get_what_their_role_says_and_the_operator_no_more_than_it_needs()
         );
     }
 
-    everybody_reads_zones_and_claims(&plane).await;
+    names::everybody_reads_zones_and_claims(&plane).await;
 
     let operator = plane.client_as_service_account("operators", "tremplin").await.unwrap();
     for granted in [
@@ -154,30 +140,15 @@ async fn teams_get_what_their_role_says_and_the_operator_no_more_than_it_needs()
     }
 }
 
-/// They are cluster-scoped, so no role bound in a namespace reaches them.
-async fn everybody_reads_zones_and_claims(plane: &ControlPlane) {
-    for user in ["view", "a-stranger"] {
-        let client = plane.client_as(user, &[]).await.unwrap();
-        for kind in [ZONES, CLAIMS] {
-            eventually(&format!("{user} lists {kind}"), async || {
-                cluster_objects_of(&client, kind)
-                    .list(&ListParams::default())
-                    .await
-                    .is_ok()
-            })
-            .await;
-        }
-        for kind in ["dnszones", "dnsclaims"] {
-            for verb in ["get", "watch"] {
-                let what = format!("{verb} tremplin.dev/{kind}");
-                assert!(may(&client, None, &what).await, "{user}: {what}");
-            }
-            for verb in ["create", "update", "patch", "delete"] {
-                let what = format!("{verb} tremplin.dev/{kind}");
-                assert!(!may(&client, None, &what).await, "{user}: {what}");
-            }
-        }
-    }
+/// Gives the user of that name the role of that name in a namespace, as a platform does.
+async fn bind(client: &Client, namespace: &str, role: &str) {
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+    let binding = object(json!({
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": role}],
+    }));
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
 }
 
 #[tokio::test]
@@ -258,67 +229,4 @@ async fn served(client: &Client, name: &str) {
         conditions.any(|condition| condition.type_ == "Established" && condition.status == "True")
     })
     .await;
-}
-
-#[tokio::test]
-async fn without_the_operator_the_pages_command_lets_records_go() {
-    let plane = cluster().await;
-    let client = plane.client().unwrap();
-    install(&plane).await;
-    served(&client, "dnsrecords.tremplin.dev").await;
-    let namespaces = [
-        plane.namespace("team").await.unwrap(),
-        plane.namespace("other").await.unwrap(),
-    ];
-    for namespace in &namespaces {
-        let record = object(json!({
-            "apiVersion": "tremplin.dev/v1alpha1",
-            "kind": "DnsRecord",
-            "metadata": {"name": "app", "finalizers": [DNS_FINALIZER, "example.org/another"]},
-            "spec": {"name": "app.example.org", "targets": ["192.0.2.1"]},
-        }));
-        let records = objects_of(&client, namespace, RECORDS);
-        records.create(&PostParams::default(), &record).await.unwrap();
-    }
-    run_helm(&plane, &["uninstall", "tremplin"]).await;
-    for namespace in &namespaces {
-        let records = objects_of(&client, namespace, RECORDS);
-        records.delete("app", &DeleteParams::default()).await.unwrap();
-        assert!(records.get("app").await.unwrap().metadata.deletion_timestamp.is_some());
-    }
-
-    type_on_the_page(&plane, "docs/installing.md", DNS_FINALIZER).await;
-
-    for namespace in &namespaces {
-        let left = objects_of(&client, namespace, RECORDS).get("app").await.unwrap();
-        assert_eq!(
-            left.metadata.finalizers.unwrap_or_default(),
-            ["example.org/another"],
-            "ours is gone, and nobody else's"
-        );
-    }
-}
-
-/// Types, as whoever reads it would, the one block of commands of a page that names something.
-async fn type_on_the_page(plane: &ControlPlane, page: &str, names: &str) {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-    let text = fs::read_to_string(page).unwrap();
-    let blocks = text.split("```sh\n").skip(1);
-    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
-    let commands = blocks.find(|block| block.contains(names)).unwrap();
-
-    let tools = tools::ensure(&[Tool::Kubectl]).await.unwrap();
-    let kubectl = tools.path(Tool::Kubectl).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let mut shell = Command::new("bash");
-    shell
-        .args(["-euo", "pipefail", "-c", commands])
-        .env("PATH", format!("{}:{path}", kubectl.parent().unwrap().display()))
-        .env("KUBECONFIG", plane.kubeconfig());
-    let output = shell.output().await.unwrap();
-    assert!(
-        output.status.success(),
-        "{commands}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -34,7 +34,7 @@ pub async fn exhibits(
     if namespace.is_empty() {
         return Ok(found);
     }
-    // Most teams may not see zones: then the record's own words must do.
+    // Not everywhere may teams read zones (the chart's `rbac.readDns`): then the record's own words must do.
     if let Ok(zones) = cluster.list("DnsZone", "", "").await {
         found.extend(zones.iter().filter_map(|zone| zone_of(zone, object, times)));
     }
