@@ -60,3 +60,39 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
         requests: facts.requests,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::claim::Key;
+    use crate::dns::testing::{at, name, zone};
+
+    #[test]
+    fn no_list_is_longer_than_the_schema_takes() {
+        let zone = zone("{domain: z.org, provider: {type: Request}}");
+        let claim = Key::of(&name("a.z.org"), &zone).claim(&zone, "team", at(0));
+        let approval = |n: usize| ApprovalRequest {
+            name: format!("n{n}.a.z.org"),
+            type_: "MX".to_owned(),
+            values: Vec::new(),
+            approve: String::new(),
+        };
+        let request = |n: usize| Request {
+            action: "Create".to_owned(),
+            name: format!("n{n}.a.z.org"),
+            type_: "A".to_owned(),
+            ttl_seconds: None,
+            values: Vec::new(),
+            text: String::new(),
+        };
+        let facts = ClaimFacts {
+            uses: 1,
+            stuck: None,
+            approvals: (0..99).map(approval).collect(),
+            requests: (0..199).map(request).collect(),
+            now: at(0),
+        };
+        let status = claim_status(&claim, facts);
+        assert_eq!((status.approvals.len(), status.requests.len()), (50, 100));
+    }
+}
