@@ -92,6 +92,7 @@ fn every_provider_that_is_written_has_a_sample() {
         "PointDNS",
         "PowerDNS",
         "RFC2136",
+        "ExternalDNS",
         "Request",
     ];
     assert_eq!(types.collect::<BTreeSet<_>>(), BTreeSet::from(expected));

@@ -1,11 +1,11 @@
 //! Writes of whole objects that are nobody's children: made once, changed only as they were read, removed only if they
 //! are still the ones that were meant.
 
-use kube::api::{DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::request::Request;
 use kube::{Resource, ResourceExt as _};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tremplin_core::fault::{Fault, Refusal};
 
@@ -83,7 +83,37 @@ impl Cluster {
         }
     }
 
-    /// Reads an object of the operator's own namespace, or of the whole cluster where `namespace` is empty.
+    /// The objects of a namespace with these labels. `None`: the cluster does not serve the kind at all.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or refuses.
+    pub async fn list_objects<K: Object>(
+        &self,
+        namespace: &str,
+        labels: &str,
+        most: Option<u32>,
+    ) -> Result<Option<Vec<K>>, Fault<Refusal>> {
+        #[derive(Deserialize)]
+        struct List<K> {
+            items: Vec<K>,
+        }
+        let what = K::plural(&());
+        let params = ListParams {
+            label_selector: Some(labels.to_owned()),
+            limit: most,
+            ..ListParams::default()
+        };
+        let request = Request::new(K::url_path(&(), Some(namespace))).list(&params);
+        match self.send("list", request.map_err(kube::Error::BuildRequest)).await {
+            Ok(answer) => serde_json::from_value(answer)
+                .map(|List { items }| Some(items))
+                .map_err(|error| unreadable(&error, &what)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(fault(&error, &what)),
+        }
+    }
+
+    /// Reads an object of a namespace, or of the whole cluster where `namespace` is empty.
     ///
     /// # Errors
     /// When the API server does not answer, or refuses.

@@ -41,7 +41,11 @@ impl Round<'_> {
                 let before = record.record.status.as_ref();
                 let visible_after = write::visible_after(own, negative, self.now)
                     .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
-                let served = Served { answers, visible_after };
+                let served = Served {
+                    answers,
+                    visible_after,
+                    stage: self.provider.profile().stage(None),
+                };
                 if served.is_published() || wait.is_none() {
                     let published = served.is_published();
                     self.dns.note(

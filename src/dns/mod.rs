@@ -12,6 +12,7 @@ mod claims;
 mod delegation;
 mod desk;
 mod drift;
+mod external_dns;
 mod observe;
 mod outcome;
 mod providers;

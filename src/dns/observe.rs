@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Resource as _;
-use tremplin_core::api::dns::{ClaimSummary, Conflict, ProviderType};
+use tremplin_core::api::dns::{ClaimSummary, Conflict};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
 use tremplin_core::dns::facts::Facts;
@@ -325,11 +325,6 @@ impl Dns {
                 .flat_map(|ingress| ingress.facts.addresses.clone())
                 .collect(),
         )
-    }
-
-    /// Whether a zone of that kind is written by a client of a provider.
-    pub(super) fn has_client(provider: ProviderType) -> bool {
-        !matches!(provider, ProviderType::ExternalDns | ProviderType::Request)
     }
 }
 

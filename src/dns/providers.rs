@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Secret;
 use tremplin_core::api::DnsZone;
+use tremplin_core::api::dns::{self as api, ProviderType};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
-use tremplin_core::dns::{Fqdn, Reason};
+use tremplin_core::dns::external_dns::Place;
+use tremplin_core::dns::{Fqdn, Reason, Zone};
 use tremplin_core::fault::Fault;
 
 use super::Dns;
+use super::external_dns::ExternalDns;
 use crate::cluster::Item as _;
 use crate::dns_provider::{self, Failure, Provider, Shared};
 use crate::key::Key;
@@ -49,14 +52,14 @@ impl Dns {
     ///
     /// # Errors
     /// When a Secret is missing or cannot work.
-    pub(super) async fn provider(&self, zone: &DnsZone, domain: &Fqdn) -> Result<Ready, Fault<Reason>> {
-        let name = zone.metadata.name.clone().unwrap_or_default();
-        let settings = &zone.spec.provider;
+    pub(super) async fn provider(&self, object: &DnsZone, zone: &Zone) -> Result<Ready, Fault<Reason>> {
+        let name = zone.name.clone();
+        let settings = &object.spec.provider;
         let secret_name = settings.secret_ref.as_ref().map(|secret| secret.name.clone());
         let ca_name = settings.ca_secret_ref.as_ref().map(|secret| secret.name.clone());
         let made_from = MadeFrom {
-            generation: zone.metadata.generation,
-            uid: zone.metadata.uid.clone(),
+            generation: object.metadata.generation,
+            uid: object.metadata.uid.clone(),
             secret: secret_name.as_ref().and_then(|name| self.secret_version(name)),
             ca: ca_name.as_ref().and_then(|name| self.secret_version(name)),
         };
@@ -66,31 +69,45 @@ impl Dns {
                 is_new: false,
             });
         }
-        let secret = match &secret_name {
-            Some(name) => self.secret("spec.provider.secretRef", name).await?,
-            None => BTreeMap::new(),
+        let provider: Arc<dyn Provider> = match settings.type_ {
+            ProviderType::ExternalDns => Arc::new(self.external_dns(settings, zone)),
+            _ => self.remote(settings, &zone.domain).await?,
         };
-        let ca = match &ca_name {
-            Some(name) => {
-                let mut found = self.secret("spec.provider.caSecretRef", name).await?;
-                let missing = || {
-                    missing(
-                        "spec.provider.caSecretRef",
-                        format!("the Secret {name} has no key ca.crt"),
-                    )
-                };
-                Some(found.remove("ca.crt").ok_or_else(missing)?)
-            }
-            None => None,
-        };
-        let built = dns_provider::build(settings, domain, &secret, ca.as_deref(), &self.providers.shared);
-        let provider: Arc<dyn Provider> = Arc::from(built.map_err(|failure| self::fault(&failure))?);
         let client = Client {
             made_from,
             provider: provider.clone(),
         };
         self.clients().insert(name, client);
         Ok(Ready { provider, is_new: true })
+    }
+
+    /// The client of a zone that somebody outside of the cluster serves.
+    async fn remote(&self, settings: &api::Provider, domain: &Fqdn) -> Result<Arc<dyn Provider>, Fault<Reason>> {
+        let secret = match &settings.secret_ref {
+            Some(secret) => self.secret("spec.provider.secretRef", &secret.name).await?,
+            None => BTreeMap::new(),
+        };
+        let ca = match &settings.ca_secret_ref {
+            Some(secret) => {
+                let field = "spec.provider.caSecretRef";
+                let mut found = self.secret(field, &secret.name).await?;
+                let missing = || missing(field, format!("the Secret {} has no key ca.crt", secret.name));
+                Some(found.remove("ca.crt").ok_or_else(missing)?)
+            }
+            None => None,
+        };
+        let built = dns_provider::build(settings, domain, &secret, ca.as_deref(), &self.providers.shared);
+        built.map(Arc::from).map_err(|failure| fault(&failure))
+    }
+
+    fn external_dns(&self, settings: &api::Provider, zone: &Zone) -> ExternalDns {
+        let api::ExternalDns { namespace, labels } = settings.external_dns.clone().unwrap_or_default();
+        let place = Place {
+            zone: zone.name.clone(),
+            namespace: namespace.unwrap_or_else(|| self.cluster.home.namespace.clone()),
+            labels,
+        };
+        ExternalDns::new(self.cluster.clone(), self.discovered.clone(), zone, place)
     }
 
     /// The client of a zone is made anew at the next round, and its credential checked.
@@ -146,6 +163,7 @@ pub fn fault(failure: &Failure) -> Fault<Reason> {
         Failure::Busy { .. } => Fault::waiting(Reason::ProviderBusy, message, ""),
         Failure::Unauthorized(_) => Fault::stalled(Reason::CredentialInvalid, message, ""),
         Failure::NoZone(_) => Fault::stalled(Reason::ZoneUnknown, message, ""),
+        Failure::NoApi(_) => Fault::stalled(Reason::ApiMissing, message, ""),
         Failure::Changed(_) => Fault::transient(Reason::Conflict, message),
         Failure::Refused(_) => Fault::stalled(Reason::ProviderRefused, message, ""),
         Failure::Settings(_) => Fault::stalled(Reason::CredentialMissing, message, ""),

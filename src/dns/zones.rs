@@ -26,6 +26,11 @@ use crate::dns_provider::authority::{Server, Start};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
 
+/// When a credential that was refused is tried again, should its Secret not change before.
+const VERIFY_AGAIN: Duration = Duration::from_mins(5);
+/// How often an API that the cluster does not serve is looked for.
+const LOOK_FOR_API: Duration = Duration::from_secs(15);
+
 /// The DnsZones of the cluster.
 pub struct Zones(pub Arc<Dns>);
 
@@ -106,16 +111,7 @@ impl Dns {
         if zone.provider == ProviderType::Request {
             return self.desk_round(object, &zone).await;
         }
-        if !Self::has_client(zone.provider) {
-            let message = format!("zones of type {} cannot be written yet", zone.provider.as_str());
-            return self
-                .cannot(
-                    object,
-                    Fault::stalled(Reason::InvalidZone, message, "use another type").at("spec.provider.type"),
-                )
-                .await;
-        }
-        let Ready { provider, is_new } = match self.provider(object, &zone.domain).await {
+        let Ready { provider, is_new } = match self.provider(object, &zone).await {
             Ok(ready) => ready,
             Err(fault) => return self.cannot(object, fault).await,
         };
@@ -140,15 +136,15 @@ impl Dns {
             {
                 self.forget_provider(&name);
                 let fault = fault.clone();
-                round.facts.credential = Some(Err(fault.clone()));
+                let is_api = fault.reason == Reason::ApiMissing;
+                round.facts.credential = (!is_api).then(|| Err(fault.clone()));
                 round.facts.fault = Some(fault.clone());
                 let work = self.board.take(&zone.name);
                 round.refuse_all(&work, &fault);
                 self.board.give_back(&zone.name, work);
                 round.tell().await?;
-                return Ok(Outcome::Stalled {
-                    again: Some(Duration::from_mins(5)),
-                });
+                let again = if is_api { LOOK_FOR_API } else { VERIFY_AGAIN };
+                return Ok(Outcome::Stalled { again: Some(again) });
             }
             if let Ok(credential) = verified {
                 round.facts.credential = Some(Ok(credential.expires_at));
@@ -362,7 +358,7 @@ impl Round<'_> {
         // What was written is published also when the rest was not.
         let published = match self.provider.profile().publication {
             Publication::Explicit => self.provider.publish().await,
-            Publication::Immediate | Publication::Asynchronous => Ok(()),
+            Publication::Immediate | Publication::Asynchronous | Publication::Controller => Ok(()),
         };
         let refused = written.map_err(|failure| providers::fault(&failure))?;
         published.map_err(|failure| providers::fault(&failure))?;

@@ -32,6 +32,7 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 2_592_000,
     atomicity: Atomicity::Set,
     alias: Alias::Apex,
+    without: &[],
     publication: Publication::Immediate,
     reads_by_name: 10,
     snapshots: true,

@@ -26,7 +26,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::profile::{Alias, Atomicity, Publication};
-use tremplin_core::dns::{Change, Fqdn, Profile, RrSet};
+use tremplin_core::dns::{Change, Fqdn, Profile, RrSet, external_dns};
 
 pub use self::account::Shared;
 use self::secret::Secret;
@@ -90,6 +90,9 @@ pub enum Failure {
     /// The account has no such zone.
     #[error("{0}")]
     NoZone(String),
+    /// The cluster does not serve what the zone is written by.
+    #[error("{0}")]
+    NoApi(String),
     /// Somebody else changed the zone since it was read: it is read again.
     #[error("{0}")]
     Changed(String),
@@ -101,13 +104,14 @@ pub enum Failure {
     Settings(String),
 }
 
-/// What can be asked of humans, and of another controller.
+/// What can be asked of humans.
 const BY_HAND: Profile = Profile {
     name: "the desk",
     min_ttl: 1,
     max_ttl: 86_400 * 7,
     atomicity: Atomicity::Set,
     alias: Alias::Never,
+    without: &[],
     publication: Publication::Asynchronous,
     reads_by_name: 0,
     snapshots: false,
@@ -125,7 +129,8 @@ pub fn profile(type_: api::ProviderType) -> Profile {
         api::ProviderType::PointDns => point_dns::PROFILE,
         api::ProviderType::PowerDns => powerdns::PROFILE,
         api::ProviderType::Rfc2136 => rfc2136::PROFILE,
-        api::ProviderType::ExternalDns | api::ProviderType::Request => BY_HAND,
+        api::ProviderType::ExternalDns => external_dns::PROFILE,
+        api::ProviderType::Request => BY_HAND,
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 0x7fff_ffff,
     atomicity: Atomicity::Record,
     alias: Alias::Never,
+    without: &[],
     publication: Publication::Explicit,
     // One call per name and one per record there; the export is one call.
     reads_by_name: 4,

@@ -30,6 +30,7 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 0x7fff_ffff,
     atomicity: Atomicity::Record,
     alias: Alias::Anywhere,
+    without: &[],
     publication: Publication::Immediate,
     reads_by_name: 4,
     snapshots: false,

@@ -27,6 +27,7 @@ pub(super) const PROFILE: Profile = Profile {
     atomicity: Atomicity::Batch(BATCH),
     // The server has the type, but answers it only with a resolver (`expand-alias`), which few have.
     alias: Alias::Never,
+    without: &[],
     publication: Publication::Immediate,
     reads_by_name: 20,
     snapshots: false,

@@ -40,6 +40,7 @@ pub(super) const PROFILE: Profile = Profile {
     atomicity: Atomicity::Batch(BATCH),
     // Aliases there lead to Amazon's own resources alone.
     alias: Alias::Never,
+    without: &[],
     publication: Publication::Asynchronous,
     reads_by_name: 10,
     snapshots: false,

@@ -32,6 +32,7 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 2_592_000,
     atomicity: Atomicity::Batch(BATCH),
     alias: Alias::Anywhere,
+    without: &[],
     publication: Publication::Asynchronous,
     reads_by_name: 10,
     snapshots: false,

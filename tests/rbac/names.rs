@@ -10,11 +10,14 @@ use crate::team::{SECRETS, Team};
 const RECORDS: &str = "tremplin.dev/v1alpha1/DnsRecord/dnsrecords";
 const CLAIMS: &str = "tremplin.dev/v1alpha1/DnsClaim/dnsclaims";
 const ZONES: &str = "tremplin.dev/v1alpha1/DnsZone/dnszones";
+const ENDPOINTS: &str = "externaldns.k8s.io/v1alpha1/DNSEndpoint/dnsendpoints";
+const CRDS: &str = "apiextensions.k8s.io/v1/CustomResourceDefinition/customresourcedefinitions";
 const DOMAIN: &str = "rights.example";
+const HANDED_OVER: &str = "handed.example";
 
 /// A zone is opened, a name claimed, published, refused to others, given up and released.
 pub async fn live_with_names(team: &Team, other: &Team) {
-    let zones = vec![ZoneText::empty(DOMAIN)];
+    let zones = vec![ZoneText::empty(DOMAIN), ZoneText::empty(HANDED_OVER)];
     let server = Bind::start(BindOptions {
         zones,
         update_policy: None,
@@ -54,6 +57,34 @@ pub async fn live_with_names(team: &Team, other: &Team) {
     told(other, RECORDS, "app", "Published").await;
     delete(other, "app").await;
     team.gone_from_cluster(CLAIMS, "app.rights.example").await;
+    hand_over(team, &server).await;
+}
+
+/// A name is given to external-dns, changed and given up. Nobody plays external-dns.
+async fn hand_over(team: &Team, server: &Bind) {
+    let crd = serde_saphyr::from_str(include_str!("../dns_external/dnsendpoints.yaml")).unwrap();
+    team.cluster_api(CRDS)
+        .create(&PostParams::default(), &object(crd))
+        .await
+        .unwrap();
+    zone(team, server, "handed", HANDED_OVER, &json!({"type": "ExternalDNS"})).await;
+    told(team, ZONES, "handed", "Synced").await;
+    let name = "app.handed.example";
+    ask(team, "handed", &json!({"name": name, "targets": ["192.0.2.1"]})).await;
+    told(team, RECORDS, "handed", "Publishing").await;
+    let change = json!({"spec": {"targets": ["192.0.2.2"]}});
+    team.patch(RECORDS, "handed", change).await;
+    let objects = objects_of(&team.client, OPERATORS, ENDPOINTS);
+    eventually("the change is handed over", async || {
+        let found = objects.get(name).await.unwrap();
+        found.data["spec"]["endpoints"][0]["targets"][0] == "192.0.2.2"
+    })
+    .await;
+    delete(team, "handed").await;
+    eventually("nothing is left to be published", async || {
+        objects.get_opt(name).await.unwrap().is_none()
+    })
+    .await;
 }
 
 async fn open_zone(team: &Team, server: &Bind) {
@@ -63,23 +94,28 @@ async fn open_zone(team: &Team, server: &Bind) {
         "stringData": {"tsig-key-name": KEY_NAME, "tsig-secret": server.key_secret()},
     });
     home.create(&PostParams::default(), &object(secret)).await.unwrap();
+    let provider = json!({
+        "type": "RFC2136",
+        "secretRef": {"name": "rights"},
+        "rfc2136": {"server": server.address().to_string()},
+    });
+    zone(team, server, "rights", DOMAIN, &provider).await;
+}
+
+async fn zone(team: &Team, server: &Bind, name: &str, domain: &str, provider: &Value) {
     let zone = json!({
-        "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "rights"},
+        "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": name},
         "spec": {
-            "domain": DOMAIN,
+            "domain": domain,
             "mode": "Enforce",
-            "provider": {
-                "type": "RFC2136",
-                "secretRef": {"name": "rights"},
-                "rfc2136": {"server": server.address().to_string()},
-            },
+            "provider": provider,
             "authorities": [{"address": server.address().ip().to_string(), "port": server.address().port()}],
             "admission": {"namespaces": {}, "targets": {"denyPrivate": false}},
             "claims": {"releaseAfterSeconds": 0},
         },
     });
     team.cluster_api(ZONES)
-        .patch("rights", &PatchParams::apply("platform"), &Patch::Apply(zone))
+        .patch(name, &PatchParams::apply("platform"), &Patch::Apply(zone))
         .await
         .unwrap();
 }

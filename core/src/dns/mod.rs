@@ -11,6 +11,7 @@ pub mod change;
 pub mod cidr;
 pub mod claim;
 pub mod desk;
+pub mod external_dns;
 pub mod facts;
 pub mod import;
 pub mod judge;

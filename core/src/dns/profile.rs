@@ -1,5 +1,7 @@
 //! What a provider can do, as data: the plan and the writer read it instead of knowing providers.
 
+use super::rrset::RecordType;
+
 /// What a provider can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -13,6 +15,8 @@ pub struct Profile {
     pub atomicity: Atomicity,
     /// Where it knows ALIAS.
     pub alias: Alias,
+    /// Types that it does not take, beside ALIAS.
+    pub without: &'static [RecordType],
     /// Whether a change is served only after a publication that we ask for.
     pub publication: Publication,
     /// Up to how many names are read one by one; for more, the whole zone is read at once.
@@ -54,6 +58,8 @@ pub enum Publication {
     Asynchronous,
     /// After a call that publishes everything written so far.
     Explicit,
+    /// When a controller of somebody else has read what we gave it.
+    Controller,
 }
 
 /// Requests in a time, shared by every zone of an account.
@@ -71,5 +77,17 @@ impl Profile {
     /// A TTL as the provider will keep it.
     pub fn clamp_ttl(&self, ttl: u32) -> u32 {
         ttl.clamp(self.min_ttl, self.max_ttl)
+    }
+
+    /// How far data is that was written and is not yet answered. `deployed`: whether the provider says that it serves it.
+    pub fn stage(&self, deployed: Option<bool>) -> String {
+        let name = self.name;
+        match (self.publication, deployed) {
+            (Publication::Controller, Some(true)) => format!("written as a DNSEndpoint, which {name} has read"),
+            (Publication::Controller, _) => format!("written as a DNSEndpoint, not yet published by {name}"),
+            (_, None) => format!("written at {name}"),
+            (_, Some(false)) => format!("written at {name}, not yet deployed by the provider"),
+            (_, Some(true)) => format!("written at {name}, and deployed as the provider says"),
+        }
     }
 }

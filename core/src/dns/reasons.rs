@@ -100,6 +100,8 @@ reasons! {
         => "Renew the credential in the Secret: it is read again by itself.";
     CredentialExpiring: "The credential ends within 30 days."
         => "Renew it in the Secret: it is read again by itself.";
+    ApiMissing: "The cluster does not serve an API that the zone is written by."
+        => "Install it (for ExternalDNS, the CRD of DNSEndpoint): it is found by itself.";
     ZoneUnknown: "The provider's account has no such zone."
         => "Correct spec.domain, or use the credential of the account that has the zone.";
     ProviderRefused: "The provider refuses the change, however often it is asked; the message quotes it."

@@ -35,6 +35,7 @@ pub fn profile() -> Profile {
         max_ttl: 604_800,
         atomicity: Atomicity::Batch(100),
         alias: Alias::Anywhere,
+        without: &[],
         publication: Publication::Immediate,
         reads_by_name: 10,
         snapshots: false,

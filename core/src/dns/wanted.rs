@@ -39,7 +39,7 @@ pub fn wanted(
     app_targets: Option<&[String]>,
 ) -> Result<Vec<RrSet>, Fault<Reason>> {
     let ttl = ttl(spec.ttl_seconds, zone, profile);
-    asked(
+    let sets = asked(
         spec,
         name,
         Some(&zone.domain),
@@ -47,7 +47,28 @@ pub fn wanted(
         profile.alias,
         profile.name,
         app_targets,
-    )
+    )?;
+    taken(spec, &sets, profile)?;
+    Ok(sets)
+}
+
+/// Whether the provider has the types at all.
+fn taken(spec: &DnsRecordSpec, sets: &[RrSet], profile: &Profile) -> Result<(), Fault<Reason>> {
+    let Some(set) = sets.iter().find(|set| profile.without.contains(&set.type_)) else {
+        return Ok(());
+    };
+    let (field, fix) = match set.type_ {
+        RecordType::Ds if spec.delegation.is_some() => (
+            "spec.delegation.ds",
+            "remove it: the delegation is then published unsigned",
+        ),
+        _ => (
+            "spec.type",
+            "remove the record, or ask the platform team for a zone at a provider that takes it",
+        ),
+    };
+    let message = format!("{} takes no records of type {}", profile.name, set.type_);
+    Err(Fault::stalled(Reason::TypeNotAllowed, message, fix).at(field))
 }
 
 /// What a spec asks for, as far as it can be told without its zone and provider: `check` and `import` look with it.

@@ -43,6 +43,7 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 0x7fff_ffff,
     atomicity: Atomicity::Batch(BATCH),
     alias: Alias::Never,
+    without: &[],
     publication: Publication::Immediate,
     reads_by_name: 200,
     snapshots: false,

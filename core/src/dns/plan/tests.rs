@@ -11,6 +11,7 @@ fn profile(atomicity: Atomicity) -> Profile {
         max_ttl: 86_400,
         atomicity,
         alias: Alias::Never,
+        without: &[],
         publication: Publication::Immediate,
         reads_by_name: 10,
         snapshots: false,

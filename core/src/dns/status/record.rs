@@ -45,6 +45,8 @@ pub struct Served {
     pub answers: Vec<AuthorityAnswer>,
     /// When older and negative answers have left every cache, if any can be in one.
     pub visible_after: Option<Timestamp>,
+    /// How far it is, as its provider tells: see [`crate::dns::Profile::stage`].
+    pub stage: String,
 }
 
 impl Served {
@@ -247,13 +249,11 @@ fn serve(conditions: &mut Conditions<'_>, served: &Served, now: Timestamp) {
             )
         })
         .collect();
+    let stage = &served.stage;
     let message = if behind.is_empty() {
-        "written at the provider; no authoritative server was asked yet".to_owned()
+        format!("{stage}; no authoritative server was asked yet")
     } else {
-        format!(
-            "written at the provider, not yet answered as asked by {}",
-            behind.join(", ")
-        )
+        format!("{stage}; not yet answered as asked by {}", behind.join(", "))
     };
     conditions.set(PUBLISHED, State::False, Reason::Publishing.as_str(), &message);
     conditions.set(READY, State::False, Reason::Publishing.as_str(), &message);

@@ -228,6 +228,25 @@ fn raw_values_that_cannot_be_are_refused_at_their_field() {
 }
 
 #[test]
+fn a_type_that_the_provider_does_not_take_is_refused() {
+    let profile = crate::dns::external_dns::PROFILE;
+    for (text, told) in [
+        (
+            "{type: CAA, values: ['0 issue \"ca.example\"']}",
+            "spec.type: TypeNotAllowed: external-dns takes no records of type CAA",
+        ),
+        (
+            "{type: ALIAS, targets: [a.example.net]}",
+            "spec.type: TypeNotAllowed: external-dns has no ALIAS",
+        ),
+        ("{type: TXT, values: [hello]}", "TXT hello"),
+    ] {
+        let result = wanted(&spec(text), &name("app.example.org"), &zone(ZONE), &profile, None);
+        assert_eq!(shown(result), told);
+    }
+}
+
+#[test]
 fn the_ttl_is_kept_within_zone_and_provider() {
     let (zone, own) = (zone(ZONE), profile());
     let coarse = Profile {

@@ -216,7 +216,11 @@ pub struct Rfc2136 {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalDns {
-    /// Labels of the `DNSEndpoint`, by which external-dns selects it. It is written to the operator's namespace.
+    /// The namespace of the `DNSEndpoint`s. Absent: the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+    /// Labels of each `DNSEndpoint`, by which external-dns selects it (`--label-filter`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::match_labels")]
     pub labels: BTreeMap<String, String>,
