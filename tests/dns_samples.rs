@@ -106,6 +106,7 @@ fn profile() -> Profile {
         max_ttl: 86_400,
         atomicity: Atomicity::Batch(100),
         alias: Alias::Anywhere,
+        without: &[],
         publication: Publication::Immediate,
         reads_by_name: 10,
         snapshots: false,
