@@ -6,9 +6,9 @@ mod common;
 mod world;
 
 use common::{eventually, start};
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
-use tremplin_core::api::{DnsClaim, DnsRecord};
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::dns::query::RecordType;
 use world::{Server, World, message};
 
@@ -216,4 +216,51 @@ async fn the_longest_zone_that_covers_a_name_decides() {
         outer.ask("app.in.long.example", RecordType::A).await,
         Vec::<String>::new()
     );
+}
+
+#[tokio::test]
+async fn a_name_moves_to_another_team_when_the_platform_team_says_so() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("moves.example", "").await;
+    world.open("moves", "moves.example", &server, "").await;
+    let (old, new) = (
+        world.team(control_plane, "old").await,
+        world.team(control_plane, "new").await,
+    );
+    world
+        .label(&new, &json!({"metadata": {"labels": {"team": "new"}}}))
+        .await;
+    world
+        .commit(&old, "app", "{name: app.moves.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&old, "app", "Published").await;
+
+    let given = "{adoptions: [{name: app.moves.example, namespaceSelector: {matchLabels: {team: new}}}]}";
+    world.open("moves", "moves.example", &server, given).await;
+    world.record(&old, "app", "NoLongerAllowed").await;
+    let claims = world.cluster::<DnsClaim>();
+    claims
+        .delete("app.moves.example", &DeleteParams::default())
+        .await
+        .unwrap();
+    world
+        .commit(&new, "app", "{name: app.moves.example, targets: [192.0.2.2]}")
+        .await;
+    world.record(&new, "app", "Published").await;
+    assert_eq!(server.ask("app.moves.example", RecordType::A).await, ["192.0.2.2"]);
+    // The old one is told, and its deletion takes nothing away.
+    world.record(&old, "app", "NameHeld").await;
+    world.delete(&old, "app").await;
+    let audit = json!({"metadata": {"annotations": {"tremplin.dev/audit-requested-at": "2030-01-01T00:00:00Z"}}});
+    let zones = world.cluster::<DnsZone>();
+    zones
+        .patch("moves", &PatchParams::default(), &Patch::Merge(audit))
+        .await
+        .unwrap();
+    world
+        .commit(&new, "more", "{name: more.app.moves.example, targets: [192.0.2.3]}")
+        .await;
+    world.record(&new, "more", "Published").await;
+    assert_eq!(server.ask("app.moves.example", RecordType::A).await, ["192.0.2.2"]);
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::cidr::{Cidr, is_private};
-use super::claim::Key;
+use super::claim::{self, Key};
 use super::name::Fqdn;
 use super::ownership;
 use super::reasons::Reason;
@@ -58,6 +58,7 @@ pub fn admit(
         key.claimable(zone, who.labels)?;
         label(key.name(), zone, who)?;
     }
+    covered(name, sets, &key, zone, who)?;
     sets.iter().try_for_each(|set| type_allowed(&set.type_, zone))?;
     sets.iter().try_for_each(|set| leads(set, zone))?;
     quotas(sets, zone, who)?;
@@ -85,6 +86,21 @@ fn protected(name: &Fqdn, sets: &[RrSet], zone: &Zone) -> Result<(), Fault<Reaso
             let message = format!("{name} is never written");
             let fix = "choose another name, or ask the platform team";
             return Err(refused(Reason::ProtectedName, "safety.protected", message, fix, zone));
+        }
+    }
+    Ok(())
+}
+
+/// What a record says at other names than its own, such as `_dmarc`, must be covered by the same claim, or given away
+/// as well: the claim of an apex covers nothing below it.
+fn covered(name: &Fqdn, sets: &[RrSet], key: &Key, zone: &Zone, who: &Applicant<'_>) -> Result<(), Fault<Reason>> {
+    let others = sets.iter().map(|set| &set.name).filter(|other| *other != name);
+    for other in others {
+        if Key::of(other, zone) != *key && !claim::is_adopted(other, zone, who.labels) {
+            let message =
+                format!("the record also says something at {other}, which the claim of {name} does not cover");
+            let fix = format!("ask the platform team to give {other} to this namespace as well");
+            return Err(refused(Reason::NotClaimable, "adoptions", message, fix, zone));
         }
     }
     Ok(())

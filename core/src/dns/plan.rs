@@ -102,7 +102,7 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         return refused(Fault::stalled(Reason::ProtectedName, message, fix));
     }
     match mark {
-        Some(mark) if !mark.is_of(&want.owner) && mark.owner.is_before(&want.owner) => {
+        Some(mark) if is_of_another(&mark, want) => {
             let changes = round.retract();
             if want.sets.is_empty() {
                 // What is to be withdrawn is not ours.
@@ -133,7 +133,18 @@ fn refused(fault: Fault<Reason>) -> Planned {
     }
 }
 
-/// Of two clusters the older claim wins.
+/// Whether somebody else's mark counts. Of two clusters the older claim wins. Within this one a namespace takes over what
+/// another left only with the platform team's word, although it holds the name: the claims may have been lost.
+fn is_of_another(mark: &Mark, want: &Want) -> bool {
+    if mark.is_of(&want.owner) {
+        return false;
+    }
+    if mark.owner.cluster == want.owner.cluster {
+        return !want.adopted;
+    }
+    mark.owner.is_before(&want.owner)
+}
+
 fn held_elsewhere(mark: &Mark, want: &Want) -> Fault<Reason> {
     let Owner {
         cluster,
@@ -144,11 +155,11 @@ fn held_elsewhere(mark: &Mark, want: &Want) -> Fault<Reason> {
         "{} is held by the namespace {namespace} of the cluster {cluster} since {since:.0}, as the zone says",
         want.name
     );
-    Fault::stalled(
-        Reason::NotOurs,
-        message,
-        "choose another name, or have it given up there",
-    )
+    if *cluster == want.owner.cluster {
+        return not_ours(message, want);
+    }
+    let fix = "choose another name, or have it given up there";
+    Fault::stalled(Reason::NotOurs, message, fix)
 }
 
 fn not_ours(message: String, want: &Want) -> Fault<Reason> {

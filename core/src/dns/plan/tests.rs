@@ -190,6 +190,29 @@ fn what_the_platform_team_gave_away_is_taken_over_in_place() {
 }
 
 #[test]
+fn what_another_namespace_left_behind_is_taken_over_with_the_platform_teams_word_only() {
+    let left = by_name([
+        set("app.z.org", "A", "198.51.100.1"),
+        mark("app.z.org", owner("one", "red", 99), &["A"]),
+    ]);
+    let mut wanted = want("app.z.org", &[set("app.z.org", "A", "192.0.2.1")]);
+    let refused = plan(&wanted, &left, &shared(), &profile(BATCH));
+    let fault = refused.conflict.unwrap();
+    assert_eq!((refused.changes, fault.reason), (vec![], Reason::NotOurs));
+    assert!(fault.fix.contains("spec.adoptions"), "{fault}");
+    wanted.adopted = true;
+    let planned = plan(&wanted, &left, &shared(), &profile(BATCH));
+    assert_eq!(
+        told(&planned),
+        ["Replace _tremplin.app.z.org TXT", "Replace app.z.org A"]
+    );
+    // Another cluster's is not this platform team's to give.
+    wanted.owner.cluster = "two".into();
+    let refused = plan(&wanted, &left, &shared(), &profile(BATCH));
+    assert_eq!(refused.conflict.unwrap().reason, Reason::NotOurs);
+}
+
+#[test]
 fn of_two_clusters_the_older_claim_wins() {
     let theirs = |since| {
         by_name([
