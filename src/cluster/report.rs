@@ -42,8 +42,8 @@ impl Cluster {
             return Ok(());
         };
         match Seen::from_value(answer) {
-            // Only the round itself needs to know what it wrote.
-            Ok(written) => store.refresh(written),
+            // Only the round itself needs to know what it wrote; what others wrote before it is news.
+            Ok(written) => store.learn(written),
             Err(error) => tracing::debug!(%error, name = ?seen.meta().name, "the API server's answer cannot be read"),
         }
         let generation = seen.meta().generation.unwrap_or_default();

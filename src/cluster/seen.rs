@@ -72,21 +72,6 @@ impl<K: Watched> Seen<K> {
         }
     }
 
-    /// Whether it changed itself, not only its status.
-    pub fn is_rewritten(&self, other: &Self) -> bool {
-        let written = |seen: &Self| {
-            let ObjectMeta {
-                uid,
-                generation,
-                annotations,
-                deletion_timestamp,
-                ..
-            } = seen.meta().clone();
-            (uid, generation, annotations, deletion_timestamp)
-        };
-        written(self) != written(other)
-    }
-
     /// Its conditions, as far as they can be read.
     pub fn conditions(&self) -> Cow<'_, [Condition]> {
         match self {
@@ -187,6 +172,21 @@ impl<K: Watched> Item for Seen<K> {
 
     fn differs(&self, other: &Self) -> bool {
         self.is_rewritten(other) || self.status_differs(other)
+    }
+
+    /// Whether it changed itself, not only its status.
+    fn is_rewritten(&self, other: &Self) -> bool {
+        let written = |seen: &Self| {
+            let ObjectMeta {
+                uid,
+                generation,
+                annotations,
+                deletion_timestamp,
+                ..
+            } = seen.meta().clone();
+            (uid, generation, annotations, deletion_timestamp)
+        };
+        written(self) != written(other)
     }
 }
 

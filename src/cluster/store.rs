@@ -45,6 +45,11 @@ pub trait Item: Send + Sync + 'static {
 
     /// Whether something differs that anybody decides on.
     fn differs(&self, other: &Self) -> bool;
+
+    /// Whether something differs that is others' to write.
+    fn is_rewritten(&self, other: &Self) -> bool {
+        self.differs(other)
+    }
 }
 
 /// What changed in a store: at least one side is there.
@@ -71,6 +76,8 @@ pub struct Store<T> {
 struct Inner<T> {
     objects: HashMap<Key, Arc<T>>,
     groups: HashMap<Group, BTreeSet<Key>>,
+    /// What was last told of objects of which an answer brought something newer, with changes of others in it.
+    told: HashMap<Key, Arc<T>>,
 }
 
 impl<T> Default for Store<T> {
@@ -78,6 +85,7 @@ impl<T> Default for Store<T> {
         let inner = Inner {
             objects: HashMap::new(),
             groups: HashMap::new(),
+            told: HashMap::new(),
         };
         Self {
             inner: RwLock::new(inner),
@@ -115,25 +123,40 @@ impl<T: Item> Store<T> {
     pub fn put(&self, object: T) -> Option<Change<T>> {
         let key = object.key();
         let mut inner = self.write();
-        let old = inner.objects.get(&key).cloned();
-        if old
-            .as_ref()
-            .is_some_and(|old| !is_newer(object.version(), old.version()))
+        let known = inner.objects.get(&key).cloned();
+        let told = inner.told.remove(&key);
+        if let Some(new) = &known
+            && !is_newer(object.version(), new.version())
         {
-            return None;
+            // The watch comes to what an answer brought before.
+            let new = Some(new.clone());
+            return told.map(|old| Change { old: Some(old), new });
         }
+        let old = told.or_else(|| known.clone());
         let changed = old
             .as_ref()
             .is_none_or(|old| old.uid() != object.uid() || old.differs(&object));
         let new = Arc::new(object);
-        inner.leave(&key, old.as_deref());
+        inner.leave(&key, known.as_deref());
         inner.enter(key, new.clone());
         changed.then_some(Change { old, new: Some(new) })
     }
 
     /// Keeps what the API server answered to a write of ours, if the object is still there. The watch may have told of
     /// its end before our task came to read the answer: kept then, it would be there for ever.
+    ///
+    /// The write must have been bound to the version that it was made from: see [`Store::learn`] for others.
     pub fn refresh(&self, object: T) {
+        self.answered(object, |_, _| false);
+    }
+
+    /// The same of a write that was bound to no version. The answer may hold what others changed meanwhile, which
+    /// nobody has been told yet: [`Store::put`] tells it when the watch comes to it.
+    pub fn learn(&self, object: T) {
+        self.answered(object, T::is_rewritten);
+    }
+
+    fn answered(&self, object: T, brings_news: fn(&T, &T) -> bool) {
         let mut inner = self.write();
         let key = object.key();
         let Some(old) = inner.objects.get(&key).cloned() else {
@@ -143,6 +166,9 @@ impl<T: Item> Store<T> {
             return;
         }
         inner.leave(&key, Some(&old));
+        if brings_news(&object, &old) {
+            inner.told.entry(key.clone()).or_insert(old);
+        }
         inner.enter(key, Arc::new(object));
     }
 
@@ -153,6 +179,7 @@ impl<T: Item> Store<T> {
             return None;
         }
         let old = inner.objects.remove(key);
+        inner.told.remove(key);
         inner.leave(key, old.as_deref());
         old.map(|old| Change {
             old: Some(old),
@@ -322,6 +349,75 @@ mod tests {
         assert!(store.remove(&THING.key(), "1").is_some());
         assert!(store.get(&THING.key()).is_none());
         assert_eq!(names(store.group(&group("app"))), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_others_changed_before_our_write_is_told_when_the_watch_shows_it() {
+        let store = Store::default();
+        store.put(THING);
+        let answer = || Thing {
+            version: "11",
+            value: 2,
+            ..THING
+        };
+        store.learn(answer());
+        assert_eq!(store.get(&THING.key()).unwrap().value, 2);
+        // Theirs, then ours: it is told once, with all that is there by now.
+        let theirs = store
+            .put(Thing {
+                version: "10",
+                ..answer()
+            })
+            .unwrap();
+        let value = |side: Option<Arc<Thing>>| side.unwrap().value;
+        assert_eq!((value(theirs.old), value(theirs.new)), (1, 2));
+        assert!(store.put(answer()).is_none());
+        // The watch may come to something newer still.
+        store.learn(Thing {
+            version: "13",
+            value: 3,
+            ..THING
+        });
+        let newer = store.put(Thing {
+            version: "14",
+            value: 3,
+            ..THING
+        });
+        assert_eq!(newer.map(|change| value(change.old)), Some(2));
+    }
+
+    #[test]
+    fn our_own_write_is_told_to_nobody() {
+        let store = Store::default();
+        store.put(THING);
+        store.refresh(Thing {
+            version: "10",
+            value: 2,
+            ..THING
+        });
+        assert!(
+            store
+                .put(Thing {
+                    version: "10",
+                    value: 2,
+                    ..THING
+                })
+                .is_none()
+        );
+        store.learn(Thing {
+            version: "11",
+            value: 2,
+            ..THING
+        });
+        assert!(
+            store
+                .put(Thing {
+                    version: "11",
+                    value: 2,
+                    ..THING
+                })
+                .is_none()
+        );
     }
 
     #[test]

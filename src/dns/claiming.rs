@@ -64,7 +64,12 @@ impl Dns {
         let name = claim::object_name(key);
         let read = self.cluster.read_object("", &name).await;
         match read.map_err(|fault| fault.map(Reason::from))? {
-            Some(found) => drop(self.claims.put(Seen::Object(Box::new(found)))),
+            // The watch will come to it too late to be heard.
+            Some(found) => {
+                if let Some(change) = self.claims.put(Seen::Object(Box::new(found))) {
+                    self.claim_changed(&change);
+                }
+            }
             None => self.forget_claim(&name),
         }
         Ok(())
@@ -72,8 +77,10 @@ impl Dns {
 
     pub(super) fn forget_claim(&self, name: &str) {
         let key = cluster_key(name);
-        if let Some(known) = self.claims.get(&key) {
-            drop(self.claims.remove(&key, Item::uid(&*known)));
+        if let Some(known) = self.claims.get(&key)
+            && let Some(change) = self.claims.remove(&key, Item::uid(&*known))
+        {
+            self.claim_changed(&change);
         }
     }
 

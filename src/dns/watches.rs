@@ -132,7 +132,7 @@ impl Dns {
         }
     }
 
-    fn claim_changed(&self, change: &Change<Seen<DnsClaim>>) {
+    pub(super) fn claim_changed(&self, change: &Change<Seen<DnsClaim>>) {
         let Some(seen) = change.sides().next() else { return };
         let cause = if is_rewritten(change) {
             Cause::Itself
