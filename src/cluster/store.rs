@@ -25,6 +25,8 @@ pub enum Group {
     Content(String, ContentRef),
     /// The DnsRecords that say something at a name.
     Name(String),
+    /// The DnsClaims that a namespace holds in the zone of a domain.
+    Held(String, String),
     /// What follows the app of that key.
     Follows(Key),
 }
@@ -105,6 +107,11 @@ impl<T: Item> Store<T> {
         let inner = self.read();
         let keys = inner.groups.get(group).into_iter().flatten();
         keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
+    }
+
+    /// How many objects a group has, without looking at them.
+    pub fn count(&self, group: &Group) -> usize {
+        self.read().groups.get(group).map_or(0, BTreeSet::len)
     }
 
     /// Every object, in no order.
@@ -339,6 +346,8 @@ mod tests {
         });
         assert_eq!(names(store.group(&group("app"))), ["b"]);
         assert_eq!(names(store.group(&group("other"))), ["a"]);
+        assert_eq!(store.count(&group("app")), 1);
+        assert_eq!(store.count(&group("of nobody")), 0);
     }
 
     #[test]

@@ -159,12 +159,10 @@ impl Watched for DnsClaim {
         &status.conditions
     }
 
-    /// By its holder, and by its zone.
+    /// By its holder in its zone, and by its zone.
     fn groups(&self) -> Vec<Group> {
-        vec![
-            Group::Namespace(self.spec.holder.namespace.clone()),
-            Group::Name(self.spec.zone.clone()),
-        ]
+        let (holder, zone) = (self.spec.holder.namespace.clone(), self.spec.zone.clone());
+        vec![Group::Held(holder, zone.clone()), Group::Name(zone)]
     }
 }
 

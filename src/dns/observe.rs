@@ -219,7 +219,7 @@ impl Dns {
                 environment,
                 claim: claim.as_ref(),
                 contact: contact.as_deref(),
-                claims_held: self.claims_held(&namespace, zone, key.name()),
+                claims_held: self.claims_held(&namespace, zone, claim.as_ref()),
                 older: &older,
                 app_targets: targets.as_deref(),
             },
@@ -297,18 +297,13 @@ impl Dns {
         sets.flatten().collect()
     }
 
-    /// How many other names of the zone a namespace holds.
-    fn claims_held(&self, namespace: &str, zone: &Zone, key: &Fqdn) -> usize {
-        let held = self.claims.group(&Group::Namespace(namespace.to_owned()));
-        let counts = |seen: &Arc<Seen<DnsClaim>>| match &**seen {
-            Seen::Object(claim) => {
-                claim.spec.holder.namespace == namespace
-                    && claim.spec.zone == zone.domain.as_str()
-                    && claim.spec.key != key.as_str()
-            }
-            Seen::Malformed(_) => false,
-        };
-        held.iter().filter(|seen| counts(seen)).count()
+    /// How many other names of the zone a namespace holds. (Counted, not looked at: a namespace may hold thousands.)
+    fn claims_held(&self, namespace: &str, zone: &Zone, own: Option<&DnsClaim>) -> usize {
+        let domain = zone.domain.as_str();
+        let is_counted = |claim: &DnsClaim| claim.spec.holder.namespace == namespace && claim.spec.zone == domain;
+        let held = Group::Held(namespace.to_owned(), domain.to_owned());
+        let all = self.claims.count(&held);
+        all.saturating_sub(usize::from(own.is_some_and(is_counted)))
     }
 
     /// Where the app is that a record follows, as its Ingress says. Re-triggered by a change of the Ingress.

@@ -319,7 +319,7 @@ impl Round<'_> {
         if breaker.tripped_at.is_some() {
             return Some(open_breaker(breaker, self.zone));
         }
-        let owned = self.dns.owned(self.zone);
+        let owned = || self.dns.owned(self.zone);
         let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
         breaker.tripped_at = Some(Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)));
         breaker.message = Some(why);
