@@ -1,6 +1,6 @@
 //! What the authoritative servers of a zone say: only what all of them answer is published.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tremplin_core::api::dns::{AuthorityAnswer, AuthorityStatus};
@@ -29,17 +29,16 @@ impl Round<'_> {
     /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
     pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
         let negative = self.start.map(|start| start.negative_ttl);
+        let changed = by_name(changes);
         let mut behind = asking;
         for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
             let mut still = Vec::new();
             let asked = self.all_answers(&behind).await;
             for (record, answers) in behind.into_iter().zip(asked) {
-                let names: BTreeSet<&Fqdn> = record.sets.iter().map(|set| &set.name).collect();
-                let own = changes
-                    .iter()
-                    .filter(|change| change.name().is_some_and(|name| names.contains(name)));
+                let names = record.names().into_iter();
+                let own: Vec<&Change> = names.filter_map(|name| changed.get(name)).flatten().copied().collect();
                 let before = record.record.status.as_ref();
-                let visible_after = write::visible_after(own, negative, self.now)
+                let visible_after = write::visible_after(own.iter().copied(), negative, self.now)
                     .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
                 let served = Served {
                     answers,
@@ -53,7 +52,7 @@ impl Round<'_> {
                         Progress {
                             wanted: record.programmed.clone(),
                             result: Ok(served),
-                            drift: drift::noted(&record, changes, self.now),
+                            drift: drift::noted(&record, own, self.now),
                             findings: record.findings.clone(),
                         },
                     );
@@ -124,6 +123,16 @@ impl Round<'_> {
         });
         futures::future::join_all(asked).await
     }
+}
+
+fn by_name(changes: &[Change]) -> HashMap<&Fqdn, Vec<&Change>> {
+    let mut found: HashMap<&Fqdn, Vec<&Change>> = HashMap::new();
+    for change in changes {
+        if let Some(name) = change.name() {
+            found.entry(name).or_default().push(change);
+        }
+    }
+    found
 }
 
 /// The authoritative servers of a zone, what to tell of them, and the zone's start as the first that answers has it.

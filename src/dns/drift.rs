@@ -62,8 +62,8 @@ pub fn judge(
     zone: &Zone,
     now: Timestamp,
 ) -> Option<(Fault<Reason>, Drift)> {
-    let changes = planned.values().flat_map(|planned| &planned.changes);
-    let kind = found(record, changes)?;
+    let here = record.names().into_iter().filter_map(|name| planned.get(name));
+    let kind = found(record, here.flat_map(|planned| &planned.changes))?;
     let corrections = corrections(&record.record, now);
     let drift = Drift {
         detected_at: Time(now),
@@ -93,8 +93,8 @@ pub fn is_to_be_put_right(record: &DnsRecord, zone: &Zone, now: Timestamp) -> bo
             || reason == Some(Reason::DriftLoop.as_str()) && corrections(record, now) == 0)
 }
 
-/// What the status says after these changes were made.
-pub fn noted(record: &Asking, changes: &[Change], now: Timestamp) -> Option<Drift> {
+/// What the status says after these changes of its names were made.
+pub fn noted<'a>(record: &Asking, changes: impl IntoIterator<Item = &'a Change>, now: Timestamp) -> Option<Drift> {
     match found(record, changes) {
         Some(kind) => Some(Drift {
             detected_at: Time(now),

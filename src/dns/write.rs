@@ -50,6 +50,13 @@ pub struct Asking {
     pub findings: Vec<Finding>,
 }
 
+impl Asking {
+    /// The names that it says something at.
+    pub fn names(&self) -> BTreeSet<&Fqdn> {
+        self.sets.iter().map(|set| &set.name).collect()
+    }
+}
+
 impl Dns {
     /// Everything that is asked for at the names of this work.
     pub(super) fn task(&self, work: &Work, zone: &Zone) -> Task {
