@@ -9,6 +9,8 @@ mod common;
 mod drift;
 #[path = "dns/outage.rs"]
 mod outage;
+#[path = "dns/texts.rs"]
+mod texts;
 #[path = "dns/world.rs"]
 mod world;
 

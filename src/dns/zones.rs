@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use tremplin_core::api::DnsZone;
 use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, ProviderType};
+use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::status::{Progress, ZoneFacts, zone_status};
@@ -258,7 +258,7 @@ impl Round<'_> {
         asking = self.told_drift(asking, &planned);
         let (going_on, children_again) = self.told_delegations(asking).await;
         asking = going_on;
-        let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.wants);
+        let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.claims);
         let groups: Vec<Vec<Change>> = planned
             .iter()
             .filter(|(name, _)| held.contains(name))
@@ -375,19 +375,21 @@ impl Round<'_> {
     }
 }
 
-/// The names that are written: those of records that go on, and those of which something was withdrawn.
-fn held_names(asking: &[Asking], planned: &BTreeMap<Fqdn, Planned>, wants: &BTreeMap<Fqdn, Want>) -> BTreeSet<Fqdn> {
+/// The names that are written: those of records that go on, and those of which something was withdrawn. (Of a text that
+/// shares its name with another record's, nothing is withdrawn: the set shrinks.)
+fn held_names(asking: &[Asking], planned: &BTreeMap<Fqdn, Planned>, claims: &[DnsClaim]) -> BTreeSet<Fqdn> {
     let asked = asking
         .iter()
         .flat_map(|record| &record.sets)
         .map(|set| set.name.clone());
-    let withdrawn = planned
-        .keys()
-        .filter(|name| wants.get(name).is_some_and(|want| !want.withdraw.is_empty()));
+    let withdrawn = claims
+        .iter()
+        .flat_map(|claim| &claim.spec.withdrawals)
+        .filter_map(|withdrawal| Fqdn::parse(&withdrawal.name).ok());
     // With a conflict, all that is changed is that our mark gives way.
     let retracted = planned.iter().filter(|(_, planned)| planned.conflict.is_some());
     asked
-        .chain(withdrawn.cloned())
+        .chain(withdrawn)
         .chain(retracted.map(|(name, _)| name.clone()))
         .collect()
 }

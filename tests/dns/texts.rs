@@ -1,0 +1,45 @@
+//! Texts of several records of one team at one name: one set in the zone, of which each says its part.
+
+use std::collections::BTreeSet;
+
+use crate::common::{eventually, start};
+use crate::world::{Server, World};
+
+/// The texts at a name.
+async fn texts(server: &Server, domain: &str, name: &str) -> BTreeSet<String> {
+    let set = server.current(domain, name, "TXT").await;
+    set.map(|set| set.values).unwrap_or_default()
+}
+
+fn all(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_withdrawn_text_leaves_those_beside_it_and_goes_itself() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("texts.example", "").await;
+    world.open("texts", "texts.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    for name in ["one", "two"] {
+        let spec = format!("{{name: app.texts.example, type: TXT, values: ['{name}']}}");
+        world.commit(&blue, name, &spec).await;
+        world.record(&blue, name, "Published").await;
+    }
+    assert_eq!(
+        texts(&server, "texts.example", "app.texts.example").await,
+        all(&["one", "two"])
+    );
+    world.delete(&blue, "two").await;
+    eventually("the withdrawal is struck off", async || {
+        let claim = world.cluster::<tremplin_core::api::DnsClaim>();
+        let claim = claim.get("app.texts.example").await.unwrap();
+        claim.spec.withdrawals.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(
+        texts(&server, "texts.example", "app.texts.example").await,
+        all(&["one"])
+    );
+}
