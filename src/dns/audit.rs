@@ -17,7 +17,7 @@ use super::providers;
 use super::write;
 use super::zones::{Round, next_audit};
 use super::{Dns, record_key};
-use crate::cluster::{Group, Seen};
+use crate::cluster::{Group, Item as _, Seen};
 use crate::key::Key;
 
 /// When each zone was last looked at since this program began.
@@ -88,6 +88,17 @@ impl Dns {
 }
 
 impl Round<'_> {
+    /// What could not be withdrawn is tried again with every audit.
+    fn take_up_withdrawals(&self) {
+        for seen in self.dns.claims.group(&Group::Name(self.zone.domain.to_string())) {
+            if let Seen::Object(claim) = &*seen
+                && !claim.spec.withdrawals.is_empty()
+            {
+                self.dns.board.claim(&self.zone.name, &seen.key().name);
+            }
+        }
+    }
+
     /// Looks at the whole zone when it is time. What differs becomes work. Tells when to look again.
     pub(super) async fn audit(&mut self) -> Option<Duration> {
         let name = &self.zone.name;
@@ -122,6 +133,7 @@ impl Round<'_> {
                 }
             }
         }
+        self.take_up_withdrawals();
         let serial = self.start.map(|start| i64::from(start.serial));
         let unchanged = serial.is_some() && serial == self.facts.kept.audited_serial;
         if unchanged && told.is_some() && !is_requested {

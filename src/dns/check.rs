@@ -29,14 +29,14 @@ impl Round<'_> {
     /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
     pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
         let negative = self.start.map(|start| start.negative_ttl);
-        let changed = by_name(changes);
+        let of_names = by_name(changes);
         let mut behind = asking;
         for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
             let mut still = Vec::new();
             let asked = self.all_answers(&behind).await;
             for (record, answers) in behind.into_iter().zip(asked) {
                 let names = record.names().into_iter();
-                let own: Vec<&Change> = names.filter_map(|name| changed.get(name)).flatten().copied().collect();
+                let own: Vec<&Change> = names.filter_map(|name| of_names.get(name)).flatten().copied().collect();
                 let before = record.record.status.as_ref();
                 let visible_after = write::visible_after(own.iter().copied(), negative, self.now)
                     .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));

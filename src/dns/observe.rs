@@ -196,7 +196,9 @@ impl Dns {
         let namespace = record.metadata.namespace.clone().unwrap_or_default();
         let known = self.namespaces.get(&cluster_key(&namespace));
         let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
-        let environment = self.platform.borrow().namespace(&namespace, &labels).environment;
+        let context = self.platform.borrow().namespace(&namespace, &labels);
+        // Nothing is given away on an assumption.
+        let environment = (!context.environment_assumed).then_some(context.environment);
         let holder = claim.as_ref().map(|claim| cluster_key(&claim.spec.holder.namespace));
         let contact = holder
             .and_then(|holder| self.namespaces.get(&holder))
@@ -208,7 +210,7 @@ impl Dns {
             name: name.clone(),
             key: key.clone(),
         };
-        let judgement = judge::judge(
+        let mut judgement = judge::judge(
             record,
             &place,
             &Observed {
@@ -224,6 +226,11 @@ impl Dns {
                 app_targets: targets.as_deref(),
             },
         );
+        if known.is_none() {
+            // Its labels decide what it may have: nothing is decided before they are seen. The watch wakes the record.
+            let message = format!("the namespace {namespace} was not seen yet");
+            judgement.verdict = Err(Fault::waiting(Reason::ApiUnavailable, message, ""));
+        }
         let outlook = self.answers.by_known(|facts| look(record, &name, &judgement, facts));
         View {
             name: Some(name),

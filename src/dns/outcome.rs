@@ -134,13 +134,12 @@ impl Round<'_> {
                 if let Err(fault) = self.dns.change_claim(claim, &change).await {
                     // The claim's own round passes them on again.
                     tracing::debug!(%fault, "failed to strike off withdrawals");
+                    let name = claim.metadata.name.as_deref().unwrap_or_default();
+                    let _ = self.dns.wake.claims.send((cluster_key(name), Cause::Related));
                 }
             }
+            // What was struck off or is told anew wakes the claim; what stays as it was waits for the next audit.
             self.stuck(claim, why);
-            let _ = self.dns.wake.claims.send((
-                cluster_key(claim.metadata.name.as_deref().unwrap_or_default()),
-                Cause::Related,
-            ));
         }
     }
 

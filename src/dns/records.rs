@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
+use tremplin_core::conditions;
 use tremplin_core::dns::Reason;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::status::{RecordFacts, record_status};
@@ -136,13 +137,23 @@ impl Dns {
             self.withdraw(claim.clone(), dropped).await?;
         }
         let key = record_key(record);
-        let known = self.board.progress(&key).filter(|progress| progress.wanted == asked);
-        if known.is_none() && (before != asked || was_refused(record))
+        let (is_other, is_known) = match self.board.progress(&key) {
+            // The writer was at something else: what is in the zone now is not what the status says.
+            Some(progress) => (progress.wanted != asked, progress.wanted == asked),
+            None => (false, false),
+        };
+        if is_other
+            || !is_known && (before != asked || was_refused(record))
             || drift::is_to_be_put_right(record, zone, (self.now)())
         {
             self.board.record(&zone.name, key);
-            let _ = self.wake.zones.send((cluster_key(&zone.name), Cause::Related));
+        } else if !is_known && !is_published(record) {
+            // Written by a program that ended before the servers answered.
+            self.board.ask_again(&zone.name, key);
+        } else {
+            return Ok(());
         }
+        let _ = self.wake.zones.send((cluster_key(&zone.name), Cause::Related));
         Ok(())
     }
 
@@ -256,6 +267,12 @@ impl Dns {
             Err(fault) => after(fault),
         })
     }
+}
+
+/// Whether the authoritative servers answered as asked when they were last asked.
+fn is_published(record: &DnsRecord) -> bool {
+    let conditions = record.status.as_ref().map(|status| status.conditions.as_slice());
+    conditions.is_some_and(|conditions| conditions::is_true(conditions, "Published"))
 }
 
 /// Whether the zone or its provider refused a record when it was last tried.

@@ -259,13 +259,12 @@ impl Round<'_> {
         let (going_on, children_again) = self.told_delegations(asking).await;
         asking = going_on;
         let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.claims);
-        let groups: Vec<Vec<Change>> = planned
+        let groups: Vec<write::Group> = planned
             .iter()
-            .filter(|(name, _)| held.contains(name))
-            .map(|(_, planned)| planned.changes.clone())
-            .filter(|changes| !changes.is_empty())
+            .filter(|(name, planned)| held.contains(name) && !planned.changes.is_empty())
+            .map(|(name, planned)| (name.clone(), planned.changes.clone()))
             .collect();
-        let changes: Vec<Change> = groups.iter().flatten().cloned().collect();
+        let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         let is_acknowledged = self.is_acknowledged();
         if let Some(fault) = self.may_not_write(&changes) {
             let conflicts = planned
@@ -337,7 +336,7 @@ impl Round<'_> {
         acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
     }
 
-    async fn write(&mut self, groups: Vec<Vec<Change>>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
+    async fn write(&mut self, groups: Vec<write::Group>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
         self.snapshot(changes).await?;
         for change in changes {
             tracing::info!(

@@ -29,8 +29,8 @@ pub struct Applicant<'a> {
     pub namespace: &'a str,
     /// Its labels.
     pub labels: &'a BTreeMap<String, String>,
-    /// Its environment, as the platform file maps its labels.
-    pub environment: Environment,
+    /// Its environment, as the platform file maps its labels; none where no rule does.
+    pub environment: Option<Environment>,
     /// How many other claims of the zone it holds.
     pub claims_held: usize,
     /// Whether it holds the claim that covers the name.
@@ -175,14 +175,21 @@ fn described(selector: &crate::api::dns::LabelSelector) -> String {
 
 fn environment(zone: &Zone, who: &Applicant<'_>) -> Result<(), Fault<Reason>> {
     let admitted = &zone.admission.environments;
-    if admitted.is_empty() || admitted.contains(&who.environment) {
+    if admitted.is_empty()
+        || who
+            .environment
+            .is_some_and(|environment| admitted.contains(&environment))
+    {
         return Ok(());
     }
+    let is_of = match who.environment {
+        Some(environment) => format!("is of the environment {}", environment.as_str()),
+        None => "has labels that no rule of the platform file maps to an environment".to_owned(),
+    };
     let list: Vec<_> = admitted.iter().map(|environment| environment.as_str()).collect();
     let message = format!(
-        "the namespace {} is of the environment {}, and the zone is for {}",
+        "the namespace {} {is_of}, and the zone is for {}",
         who.namespace,
-        who.environment.as_str(),
         list.join(", ")
     );
     let rule = "admission.namePolicy.environments";

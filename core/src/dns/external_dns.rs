@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{CustomResource, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

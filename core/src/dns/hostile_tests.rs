@@ -318,6 +318,8 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("AAAA", "10.0.0.1", BAD_VALUE),
     ("CAA", "0 issue \"letsencrypt.org\"", "CAA 0 issue \"letsencrypt.org\""),
     ("CAA", "0 issue \";\"", "CAA 0 issue \";\""),
+    ("CAA", " 0  issue   letsencrypt.org ", "CAA 0 issue \"letsencrypt.org\""),
+    ("TXT", "heritage=external-dns,external-dns/owner=default", BAD_VALUE),
     ("CAA", "256 issue \"x\"", BAD_VALUE),
     ("CAA", "0 is-sue \"x\"", BAD_VALUE),
     ("CAA", "0 issue \"a\" \"b\"", BAD_VALUE),
@@ -429,7 +431,7 @@ fn private_addresses_are_refused_in_every_dress() {
     let who = Applicant {
         namespace: "n",
         labels: &labels,
-        environment: Environment::Production,
+        environment: Some(Environment::Production),
         claims_held: 0,
         holds_claim: false,
         sets_under_claim: 0,

@@ -37,8 +37,8 @@ pub struct Observed<'a> {
     pub namespace: &'a str,
     /// The namespace's labels.
     pub labels: &'a BTreeMap<String, String>,
-    /// The namespace's environment.
-    pub environment: Environment,
+    /// The namespace's environment, as the platform file maps its labels; none where no rule does.
+    pub environment: Option<Environment>,
     /// The claim that covers its name.
     pub claim: Option<&'a DnsClaim>,
     /// Whom the holder of that claim wants to be asked.

@@ -144,13 +144,18 @@ pub fn canonical(type_: &RecordType, value: &str) -> Result<String, DataError> {
             let host = target_or_root(host).map_err(|error| wrong(format!("the host {error}")))?;
             Ok(format!("{priority} {weight} {port} {host}"))
         }
-        (RecordType::Caa, [flags, tag, ..]) => {
-            let flags: u8 = number(flags).ok_or_else(|| wrong("the flags are a number up to 255".into()))?;
+        (RecordType::Caa, [flags_text, tag, ..]) => {
+            let flags: u8 = number(flags_text).ok_or_else(|| wrong("the flags are a number up to 255".into()))?;
             if tag.is_empty() || !tag.chars().all(|c| c.is_ascii_alphanumeric()) {
                 return Err(wrong("the tag is letters and digits, such as issue".into()));
             }
-            let rest = value.trim_start().splitn(3, |c: char| c.is_ascii_whitespace()).nth(2);
-            let text = rest.unwrap_or_default().trim();
+            // What stands behind the tag, however much space there is between.
+            let behind = value
+                .trim_start()
+                .strip_prefix(flags_text)
+                .unwrap_or_default()
+                .trim_start();
+            let text = behind.strip_prefix(*tag).unwrap_or_default().trim();
             let text = text
                 .strip_prefix('"')
                 .and_then(|text| text.strip_suffix('"'))

@@ -41,7 +41,7 @@ fn applicant(labels: &BTreeMap<String, String>) -> Applicant<'_> {
     Applicant {
         namespace: "team-blue",
         labels,
-        environment: Environment::Production,
+        environment: Some(Environment::Production),
         claims_held: 0,
         holds_claim: false,
         sets_under_claim: 0,
@@ -151,13 +151,15 @@ fn nobody_writes_where_the_marks_are() {
 #[test]
 fn only_the_zones_environments_are_admitted() {
     let all = labels(BLUE);
-    let who = Applicant {
-        environment: Environment::Development,
-        ..applicant(&all)
-    };
-    let sets = [set("blue.example.org", "A", "192.0.2.1")];
-    let fault = admit(&name("blue.example.org"), &sets, &zone(RULES), &who, &[]).unwrap_err();
-    assert_eq!(fault.reason, Reason::EnvironmentNotAdmitted);
+    for environment in [Some(Environment::Development), None] {
+        let who = Applicant {
+            environment,
+            ..applicant(&all)
+        };
+        let sets = [set("blue.example.org", "A", "192.0.2.1")];
+        let fault = admit(&name("blue.example.org"), &sets, &zone(RULES), &who, &[]).unwrap_err();
+        assert_eq!(fault.reason, Reason::EnvironmentNotAdmitted);
+    }
 }
 
 #[test]
@@ -173,6 +175,21 @@ fn what_was_given_away_skips_the_name_policy_and_nothing_else() {
     assert!(verdict(RULES, web, "www.example.org", "CAA", "0 issue a.org").starts_with("TypeNotAllowed"));
     // The apex is given, not what is below it.
     assert!(verdict(RULES, web, "_dmarc.example.org", "TXT", "x").starts_with("NamespaceNotAdmitted"));
+}
+
+#[test]
+fn what_a_record_says_at_another_name_must_be_given_too() {
+    let all = labels("team=web");
+    let sets = [
+        set("example.org", "TXT", "v=spf1 -all"),
+        set("_dmarc.example.org", "TXT", "v=DMARC1; p=reject"),
+    ];
+    let told = |rules: &str| admit(&name("example.org"), &sets, &zone(rules), &applicant(&all), &[]);
+    let fault = told(RULES).unwrap_err();
+    assert_eq!(fault.reason, Reason::NotClaimable);
+    assert!(fault.message.contains("_dmarc.example.org"), "{fault}");
+    let given = "adoptions:\n- {name: _dmarc.example.org, namespaceSelector: {matchLabels: {team: web}}}";
+    assert_eq!(told(&RULES.replace("adoptions:", given)), Ok(()));
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
     describe(&mut status, sets);
     match facts.progress.filter(|progress| progress.wanted == asked) {
         // Nothing is known since this program began, and nothing else is asked for.
-        None if old.programmed == asked && !asked.is_empty() => {
+        None if facts.progress.is_none() && old.programmed == asked && !asked.is_empty() => {
             let looks = |type_: &str| [MAIL_READY, TARGET_RESOLVES].contains(&type_);
             for condition in old.conditions.iter().filter(|condition| !looks(&condition.type_)) {
                 carry(&mut conditions, condition);

@@ -32,6 +32,12 @@ pub fn value(type_: &RecordType, text: &str) -> Result<String, (String, &'static
         ));
     }
     let value = canonical(type_, text).map_err(|error| (error.to_string(), "correct it"))?;
+    if *type_ == RecordType::Txt && value.starts_with("heritage=") {
+        return Err((
+            "a text that begins with heritage= tells a DNS controller whose a name is".to_owned(),
+            "write another text",
+        ));
+    }
     let host = match type_ {
         RecordType::Alias | RecordType::Mx | RecordType::Ns | RecordType::Srv => value.rsplit(' ').next(),
         _ => None,

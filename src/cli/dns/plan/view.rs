@@ -90,6 +90,7 @@ impl View {
             name: name.clone(),
             key: key.clone(),
         };
+        let context = platform.namespace(&self.namespace, &self.labels);
         judge::judge(
             record,
             &place,
@@ -98,7 +99,7 @@ impl View {
                 profile: &profile,
                 namespace: &self.namespace,
                 labels: &self.labels,
-                environment: platform.namespace(&self.namespace, &self.labels).environment,
+                environment: (!context.environment_assumed).then_some(context.environment),
                 claim: self.claim(&key),
                 contact: None,
                 claims_held: held.count(),
