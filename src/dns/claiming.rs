@@ -49,9 +49,7 @@ impl Dns {
         match made.map_err(|fault| fault.map(Reason::from))? {
             Some(made) => {
                 tracing::info!(claim = made.name_any(), namespace, "name claimed");
-                let name = cluster_key(&made.name_any());
-                drop(self.claims.put(Seen::Object(Box::new(made))));
-                let _ = self.wake.claims.send((name, Cause::Itself));
+                self.learn_claim(made);
             }
             // Somebody was faster: see who.
             None => self.read_claim(key.name()).await?,
@@ -64,15 +62,17 @@ impl Dns {
         let name = claim::object_name(key);
         let read = self.cluster.read_object("", &name).await;
         match read.map_err(|fault| fault.map(Reason::from))? {
-            // The watch will come to it too late to be heard.
-            Some(found) => {
-                if let Some(change) = self.claims.put(Seen::Object(Box::new(found))) {
-                    self.claim_changed(&change);
-                }
-            }
+            Some(found) => self.learn_claim(found),
             None => self.forget_claim(&name),
         }
         Ok(())
+    }
+
+    /// Keeps a claim before the watch shows it, which will come too late to be heard: all that ask for the name are told.
+    fn learn_claim(&self, claim: DnsClaim) {
+        if let Some(change) = self.claims.put(Seen::Object(Box::new(claim))) {
+            self.claim_changed(&change);
+        }
     }
 
     pub(super) fn forget_claim(&self, name: &str) {
