@@ -10,7 +10,7 @@ use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, 
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::profile::Publication;
-use tremplin_core::dns::status::{Progress, ZoneFacts, zone_status};
+use tremplin_core::dns::status::{Progress, REFUSED, ZoneFacts, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
 use tremplin_core::fault::{Class, Fault};
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
@@ -419,7 +419,7 @@ fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
     let fault = planned.conflict.as_ref()?;
     let types: Vec<_> = want.sets.keys().map(RecordType::as_str).collect();
     Some(PlannedChange {
-        action: "Refused".to_owned(),
+        action: REFUSED.to_owned(),
         name: want.name.to_string(),
         type_: types.join(","),
         detail: Some(fault.message.clone()),

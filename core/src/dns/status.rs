@@ -6,7 +6,7 @@ mod zone;
 
 pub use claim::{ClaimFacts, claim_status};
 pub use record::{Finding, Progress, RecordFacts, Served, record_status};
-pub use zone::{ZoneFacts, zone_status};
+pub use zone::{REFUSED, ZoneFacts, zone_status};
 
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
 use crate::fault::{Class, Fault};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
-use crate::conditions::{Conditions, READY, State};
+use crate::conditions::{Conditions, READY, State, is_true};
 use crate::dns::reasons::Reason;
 use crate::fault::Fault;
 
@@ -25,6 +25,8 @@ pub struct ZoneFacts {
 
 const LONGEST_PLAN: usize = 50;
 const MOST_SNAPSHOTS: usize = 10;
+/// The action of a planned change that is none: somebody else's data is at the name.
+pub const REFUSED: &str = "Refused";
 /// A credential that ends within this is told, in seconds.
 const EXPIRY_WARNING: i64 = 30 * 86_400;
 
@@ -37,6 +39,10 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     status.observed_generation = Some(generation);
     status.mode = Some(zone.spec.mode.unwrap_or(ZoneMode::Report));
     match &facts.credential {
+        // Valid when it was last tried: with time its end comes near.
+        None if is_true(&old.conditions, "CredentialsValid") => {
+            credential(&mut conditions, old.credentials_expire_at.as_ref().map(|at| at.0), now);
+        }
         None => keep(&mut conditions, &old, "CredentialsValid"),
         Some(Err(fault)) => conditions.set("CredentialsValid", State::False, fault.reason.as_str(), &told(fault)),
         Some(Ok(expires_at)) => {
@@ -76,8 +82,12 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     } else {
         conditions.set("BreakerClosed", State::True, Reason::Closed.as_str(), "");
     }
-    status.plan = facts.plan;
-    status.plan.truncate(LONGEST_PLAN);
+    let (mut plan, changes): (Vec<_>, Vec<_>) = facts.plan.into_iter().partition(|change| change.action == REFUSED);
+    let (refused, planned) = (plan.len(), changes.len());
+    // What is refused first: it is what a plan is read for.
+    plan.extend(changes);
+    plan.truncate(LONGEST_PLAN);
+    status.plan = plan;
     status.snapshots.truncate(MOST_SNAPSHOTS);
     match fault {
         Some(fault) => {
@@ -85,12 +95,16 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
             not_ready(&mut conditions, &fault);
         }
         None if zone.spec.mode != Some(ZoneMode::Enforce) => {
-            let message = format!(
-                "{} change(s) planned, none written: spec.mode is Report",
-                status.plan.len()
-            );
+            let message =
+                format!("{planned} change(s) planned, {refused} name(s) refused, none written: spec.mode is Report");
             conditions.set("Synced", State::Unknown, Reason::Reporting.as_str(), &message);
             conditions.set(READY, State::True, Reason::Reporting.as_str(), &message);
+        }
+        None if zone.spec.paused == Some(true) => {
+            let message = format!("{planned} change(s) wait: spec.paused is true");
+            let reason = Reason::ZoneNotWritten.as_str();
+            conditions.set("Synced", State::Unknown, reason, &message);
+            conditions.set(READY, State::True, reason, &message);
         }
         None => {
             conditions.set("Synced", State::True, Reason::Audited.as_str(), "");
@@ -173,6 +187,54 @@ mod tests {
         ] {
             assert_eq!(told_of(given, ZoneFacts::default()).mode, Some(told), "{given:?}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_credential_comes_near_with_time_alone() {
+        let facts = |old: &DnsZoneStatus, credential| ZoneFacts {
+            kept: old.clone(),
+            credential,
+            ..ZoneFacts::default()
+        };
+        let mut zone: DnsZone = serde_json::from_value(serde_json::json!({
+            "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"},
+            "spec": {"domain": "a.org", "provider": {"type": "Request"}},
+        }))
+        .unwrap();
+        let ends = at(100 * 86_400);
+        let mut reasons = Vec::new();
+        for (day, credential) in [(0, Some(Ok(Some(ends)))), (69, None), (71, None)] {
+            let old = zone.status.clone().unwrap_or_default();
+            let new = zone_status(&zone, facts(&old, credential), at(day * 86_400));
+            let told = crate::conditions::find(&new.conditions, "CredentialsValid").unwrap();
+            reasons.push(told.reason.clone());
+            zone.status = Some(new);
+        }
+        assert_eq!(reasons, ["CredentialValid", "CredentialValid", "CredentialExpiring"]);
+    }
+
+    #[test]
+    fn a_plan_counts_all_and_shows_what_is_refused_first() {
+        let change = |action: &str| PlannedChange {
+            action: action.to_owned(),
+            name: "n.a.org".to_owned(),
+            type_: "A".to_owned(),
+            detail: None,
+        };
+        let mut plan = vec![change("Create"); 60];
+        plan.push(change(REFUSED));
+        let facts = ZoneFacts {
+            plan,
+            ..ZoneFacts::default()
+        };
+        let status = told_of(None, facts);
+        assert_eq!(status.plan[0].action, REFUSED);
+        let ready = crate::conditions::find(&status.conditions, READY).unwrap();
+        assert!(
+            ready.message.starts_with("60 change(s) planned, 1 name(s) refused"),
+            "{}",
+            ready.message
+        );
     }
 
     #[test]
