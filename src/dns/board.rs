@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::Request;
 use tremplin_core::dns::status::Progress;
 
@@ -40,6 +41,8 @@ struct Inner {
     stuck: HashMap<String, String>,
     /// What a desk is asked to do, by claim.
     requests: HashMap<String, Vec<Request>>,
+    /// What a provider said of what was written, by zone, and until when that is not asked again.
+    deployed: HashMap<String, (Timestamp, Option<bool>)>,
 }
 
 impl Board {
@@ -101,6 +104,16 @@ impl Board {
         let news = inner.progress.get(record) != Some(&progress);
         inner.progress.insert(record.clone(), progress);
         news
+    }
+
+    /// What the provider said of what was written, and until when that counts.
+    pub fn deployed(&self, zone: &str) -> Option<(Timestamp, Option<bool>)> {
+        self.lock().deployed.get(zone).copied()
+    }
+
+    /// Notes what the provider said of what was written.
+    pub fn note_deployed(&self, zone: &str, until: Timestamp, deployed: Option<bool>) {
+        self.lock().deployed.insert(zone.to_owned(), (until, deployed));
     }
 
     /// What was refused is tried again, since the rules are others now.

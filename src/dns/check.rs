@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use k8s_openapi::jiff::SignedDuration;
 use tremplin_core::api::dns::{AuthorityAnswer, AuthorityStatus};
 use tremplin_core::dns::status::{Progress, Served};
 use tremplin_core::dns::{Change, Fqdn, Zone};
 
 use super::board::Work;
 use super::drift;
+use super::providers;
 use super::write::{self, Asking};
 use super::zones::Round;
 use crate::dns_provider::authority::discovery::Discovered;
@@ -24,6 +26,8 @@ const ASK_AGAIN: [Duration; 4] = [
 /// About how many records the servers are asked at the same time.
 const AT_ONCE: usize = 32;
 const ASK_LATER: Duration = Duration::from_secs(1);
+/// How soon the provider is asked again whether it serves what was written.
+const ASK_PROVIDER_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 impl Round<'_> {
     /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
@@ -34,6 +38,10 @@ impl Round<'_> {
         for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
             let mut still = Vec::new();
             let asked = self.all_answers(&behind).await;
+            let deployed = match wait {
+                Some(_) => None,
+                None => self.deployed(!changes.is_empty()).await,
+            };
             for (record, answers) in behind.into_iter().zip(asked) {
                 let names = record.names().into_iter();
                 let own: Vec<&Change> = names.filter_map(|name| of_names.get(name)).flatten().copied().collect();
@@ -43,7 +51,7 @@ impl Round<'_> {
                 let served = Served {
                     answers,
                     visible_after,
-                    stage: self.provider.profile().stage(None),
+                    stage: self.provider.profile().stage(deployed),
                 };
                 if served.is_published() || wait.is_none() {
                     let published = served.is_published();
@@ -81,6 +89,29 @@ impl Round<'_> {
             },
         );
         Some(ASK_LATER)
+    }
+
+    /// Whether the provider says that it serves what was written: asked while servers are behind, and then rarely. What
+    /// it says is wrong with the zone is told on the zone.
+    async fn deployed(&mut self, has_changed: bool) -> Option<bool> {
+        let name = &self.zone.name;
+        if let Some((until, known)) = self.dns.board.deployed(name)
+            && self.now < until
+            && !has_changed
+        {
+            return known;
+        }
+        let deployed = match self.provider.is_published().await {
+            Ok(deployed) => deployed,
+            Err(failure) => {
+                let fault = providers::fault(&failure);
+                self.facts.fault.get_or_insert(fault);
+                None
+            }
+        };
+        let until = self.now.checked_add(ASK_PROVIDER_AGAIN).unwrap_or(self.now);
+        self.dns.board.note_deployed(name, until, deployed);
+        deployed
     }
 
     /// Finds the authoritative servers and asks each for the zone's start.

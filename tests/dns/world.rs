@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::ControlPlane;
+use tremplin_e2e::dns::fake::Ovh;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
 
@@ -24,6 +25,8 @@ use crate::common::{HOME, PATIENCE, eventually, yaml};
 pub enum Server {
     Bind(Bind),
     PowerDns(PowerDns),
+    /// A fake of the service, which serves what it was told to publish.
+    Ovh(Ovh),
 }
 
 impl Server {
@@ -49,6 +52,7 @@ impl Server {
         match self {
             Self::Bind(bind) => bind.address(),
             Self::PowerDns(server) => server.dns(),
+            Self::Ovh(fake) => fake.dns(),
         }
     }
 
@@ -61,6 +65,7 @@ impl Server {
             Self::PowerDns(server) => {
                 json!({"type": "PowerDNS", "secretRef": {"name": secret}, "powerDNS": {"url": server.url()}})
             }
+            Self::Ovh(fake) => json!({"type": "OVH", "secretRef": {"name": secret}, "ovh": {"url": fake.url()}}),
         }
     }
 
@@ -72,6 +77,11 @@ impl Server {
                 ("tsig-secret", bind.key_secret().to_owned()),
             ]),
             Self::PowerDns(server) => BTreeMap::from([("api-key", server.api_key().to_owned())]),
+            Self::Ovh(fake) => BTreeMap::from([
+                ("application-key", fake.application_key()),
+                ("application-secret", fake.application_secret()),
+                ("consumer-key", fake.consumer_key()),
+            ]),
         }
     }
 
