@@ -160,12 +160,14 @@ impl fmt::Display for Quantity {
         if amount == 0 {
             return f.write_str("0");
         }
-        // Below 1024, and for what is no whole number, Kubernetes falls back to decimal units rather than round.
-        if self.format == Format::Binary && amount >= 1024 * 1000 && amount % 1000 == 0 {
-            return match BINARY.iter().rev().find(|(_, size)| amount % size == 0) {
-                Some((name, size)) => write!(f, "{}{name}", amount / size),
-                None => write!(f, "{}", amount / 1000),
-            };
+        // Below 1024, and for what is no whole number, Kubernetes falls back to decimal units rather than round. What no
+        // binary unit divides would be written without one, and then be decimal when it is read again: it is at once.
+        if self.format == Format::Binary
+            && amount >= 1024 * 1000
+            && amount % 1000 == 0
+            && let Some((name, size)) = BINARY.iter().rev().find(|(_, size)| amount % size == 0)
+        {
+            return write!(f, "{}{name}", amount / size);
         }
         match DECIMAL
             .iter()
@@ -278,6 +280,7 @@ mod tests {
             ("0.5Ki", "512"),
             ("1Ki", "1Ki"),
             ("1025", "1025"),
+            ("62.5Ki", "64k"),
             ("1000000", "1M"),
             ("1G", "1G"),
             ("1.5G", "1500M"),
