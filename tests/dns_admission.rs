@@ -34,12 +34,9 @@ async fn asked(world: &World, claim: &str, values: &[&str]) -> String {
 
 #[tokio::test]
 async fn an_approval_lets_these_data_through_and_no_others() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("asked.example", "").await;
     let zone = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, approvalRequiredFor: [MX]}}";
-    world.open("asked", "asked.example", &server, zone).await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("asked", &server, zone).await;
     let mx = async || server.ask("app.asked.example", RecordType::MX).await;
 
     let spec = "{name: app.asked.example, type: MX, values: ['10 mx.one.example.']}";
@@ -70,13 +67,13 @@ async fn an_approval_lets_these_data_through_and_no_others() {
 
 #[tokio::test]
 async fn each_rule_refuses_with_its_own_reason_and_names_itself() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("rules.example", "").await;
     let zone = "{admission: {
         namespaces: {matchLabels: {dns: 'yes'}}, types: [A, CNAME],
         namePolicy: {pattern: '[a-z][-a-z0-9]*', reserved: [www], prefixFromLabel: 'team'},
         targets: {allowSuffixes: [hosting.example], allowCIDRs: [192.0.2.0/24]}}}";
+    let (control_plane, client) = start().await;
+    let world = World { client };
     world.open("rules", "rules.example", &server, zone).await;
     let blue = world.team(control_plane, "blue").await;
     let labels = json!({"metadata": {"labels": {"team": "w"}}});
@@ -162,12 +159,9 @@ async fn claims(world: &World, zone: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_quota_holds_although_all_ask_at_once() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("quota.example", "").await;
     let zone = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, targets: {denyPrivate: false}, maxClaimsPerNamespace: 3}}";
-    world.open("quota", "quota.example", &server, zone).await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("quota", &server, zone).await;
 
     let specs = (0..20).map(|index| {
         (

@@ -143,11 +143,8 @@ async fn publish_again(world: &World, team: &str, count: usize) {
 
 #[tokio::test]
 async fn a_zone_in_report_counts_plans_and_writes_nothing() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::power_dns("report.example", FOREIGN).await;
-    world.open("report", "report.example", &server, "{mode: Report}").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("report", &server, "{mode: Report}").await;
     let before = server.all("report.example").await;
     world
         .commit(&blue, "app", "{name: app.report.example, targets: [192.0.2.1]}")
@@ -191,18 +188,8 @@ async fn a_zone_in_report_counts_plans_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_paused_zone_is_not_written_until_it_goes_on() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("paused.example", FOREIGN).await;
-    world
-        .open(
-            "paused",
-            "paused.example",
-            &server,
-            "{claims: {releaseAfterSeconds: 3600}}",
-        )
-        .await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("paused", &server, "{claims: {releaseAfterSeconds: 3600}}").await;
     publish(&world, &blue, "paused.example", 2).await;
     world.change_zone("paused", "{paused: true}").await;
     let before = server.all("paused.example").await;
@@ -266,11 +253,8 @@ async fn a_protected_name_is_never_written() {
 
 #[tokio::test]
 async fn data_of_others_is_left_alone_until_the_platform_team_gives_it() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("given.example", FOREIGN).await;
-    world.open("given", "given.example", &server, "").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("given", &server, "").await;
     let before = server.all("given.example").await;
     world
         .commit(
@@ -332,11 +316,8 @@ async fn a_deleted_zone_withdraws_nothing_and_hangs_nothing() {
 
 #[tokio::test]
 async fn a_relabelled_namespace_keeps_what_is_published() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("label.example", FOREIGN).await;
-    world.open("label", "label.example", &server, "").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("label", &server, "").await;
     publish(&world, &blue, "label.example", 1).await;
     let before = server.all("label.example").await;
     world.relabel(&blue, Some("no")).await;
@@ -354,11 +335,8 @@ async fn a_relabelled_namespace_keeps_what_is_published() {
 /// One of two texts at a name is no longer admitted: it stays, beside the other.
 #[tokio::test]
 async fn a_tightened_quota_withdraws_no_text_beside_another() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("quota.example", FOREIGN).await;
-    world.open("quota", "quota.example", &server, "").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("quota", &server, "").await;
     for name in ["one", "two"] {
         let spec = format!("{{name: app.quota.example, type: TXT, values: ['{name}']}}");
         world.commit(&blue, name, &spec).await;
@@ -390,18 +368,8 @@ async fn a_tightened_quota_withdraws_no_text_beside_another() {
 
 #[tokio::test]
 async fn what_is_to_be_retained_stays_in_the_zone() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("retain.example", FOREIGN).await;
-    world
-        .open(
-            "retain",
-            "retain.example",
-            &server,
-            "{claims: {releaseAfterSeconds: 3600}}",
-        )
-        .await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("retain", &server, "{claims: {releaseAfterSeconds: 3600}}").await;
     let spec = "{name: app.retain.example, targets: [192.0.2.1], deletionPolicy: Retain}";
     world.commit(&blue, "app", spec).await;
     world.record(&blue, "app", "Published").await;
@@ -424,11 +392,8 @@ async fn what_is_to_be_retained_stays_in_the_zone() {
 /// Commits that come faster than they are written leave nothing behind.
 #[tokio::test]
 async fn of_types_that_follow_each_other_fast_only_the_last_stays() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("fast.example", "").await;
-    world.open("fast", "fast.example", &server, "").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("fast", &server, "").await;
     for round in 0..12_u64 {
         let name = format!("n{round}.fast.example");
         let object = format!("n{round}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tremplin_e2e::dns::query::RecordType;
 
-use crate::common::{eventually, start};
+use crate::common::eventually;
 use crate::world::{Server, World};
 
 fn all(texts: &[&str]) -> BTreeSet<String> {
@@ -13,11 +13,8 @@ fn all(texts: &[&str]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_withdrawn_text_leaves_those_beside_it_and_goes_itself() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
     let server = Server::bind("texts.example", "").await;
-    world.open("texts", "texts.example", &server, "").await;
-    let blue = world.team(control_plane, "blue").await;
+    let (world, blue) = World::opened("texts", &server, "").await;
     for name in ["one", "two"] {
         let spec = format!("{{name: app.texts.example, type: TXT, values: ['{name}']}}");
         world.commit(&blue, name, &spec).await;

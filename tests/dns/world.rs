@@ -19,7 +19,7 @@ use tremplin_e2e::dns::fake::Ovh;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
 
-use crate::common::{HOME, PATIENCE, eventually, yaml};
+use crate::common::{HOME, PATIENCE, eventually, start, yaml};
 
 /// A real server of one zone.
 pub enum Server {
@@ -98,6 +98,15 @@ pub struct World {
 }
 
 impl World {
+    /// The zone `NAME.example` opened on the API server, and a team that it admits.
+    pub async fn opened(name: &str, server: &Server, spec: &str) -> (Self, String) {
+        let (control_plane, client) = start().await;
+        let world = Self { client };
+        world.open(name, &format!("{name}.example"), server, spec).await;
+        let team = world.team(control_plane, "blue").await;
+        (world, team)
+    }
+
     pub fn cluster<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = ClusterResourceScope>,
