@@ -14,6 +14,7 @@ mod object;
 mod one_shot;
 mod reminder;
 mod report;
+mod resources;
 mod seen;
 mod status;
 mod store;
@@ -32,6 +33,7 @@ pub use events::Notice;
 pub use evidence::FRESH as EVIDENCE_FRESH;
 pub use namespace::NamespaceLabels;
 pub use report::{Progress, Told};
+pub use resources::Resources;
 pub use seen::{Malformed, Seen, Watched};
 pub use status::status_manager;
 pub use store::{Change, Group, Item, Store};
@@ -43,6 +45,8 @@ use crate::metrics::Metrics;
 
 /// The cluster, as the operator sees and writes it.
 pub struct Cluster {
+    /// The custom resources.
+    pub resources: Resources,
     /// The children of every app.
     pub children: Children,
     /// The Secrets and ConfigMaps that apps may name.
@@ -79,6 +83,7 @@ impl Cluster {
             instance: Some(settings.identity.clone()),
         };
         Ok(Self {
+            resources: Resources::default(),
             children: Children::default(),
             sources: Sources::default(),
             recorder: Recorder::new(client.clone(), reporter),

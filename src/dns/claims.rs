@@ -8,12 +8,12 @@ use tremplin_core::api::DnsClaim;
 use tremplin_core::api::dns::ApprovalRequest;
 use tremplin_core::dns::admission::{Approval, unapproved};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
+use tremplin_core::dns::opened::OpenZone;
 use tremplin_core::dns::status::{ClaimFacts, claim_status};
 use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
 
-use super::observe::OpenZone;
 use super::report::after;
 use super::{Dns, TOLERATED, cluster_key, until};
 use crate::cluster::Seen;

@@ -23,27 +23,25 @@ mod watches;
 mod write;
 mod zones;
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tremplin_core::api::{DnsClaim, DnsClaimStatus, DnsRecord, DnsRecordStatus, DnsZone, DnsZoneStatus};
-use tremplin_core::dns::{Fqdn, judge};
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::dns::Fqdn;
 use tremplin_core::platform::Platform;
 
-use crate::cluster::{Cluster, Group, NamespaceLabels, Seen, Store, Watched};
+use crate::cluster::{Cluster, NamespaceLabels, Seen, Store};
 use crate::dns_provider::authority::discovery::Discovered;
 use crate::driver::Cause;
 use crate::key::Key;
 use answers::Answers;
 use audit::Audits;
 use board::Board;
-use observe::Opened;
 use providers::Providers;
 
 pub use claims::Claims;
@@ -75,11 +73,10 @@ pub struct Wake {
 pub struct Dns {
     cluster: Arc<Cluster>,
     platform: watch::Receiver<Arc<Platform>>,
-    records: Store<Seen<DnsRecord>>,
-    claims: Store<Seen<DnsClaim>>,
-    zones: Store<Seen<DnsZone>>,
+    records: Arc<Store<Seen<DnsRecord>>>,
+    claims: Arc<Store<Seen<DnsClaim>>>,
+    zones: Arc<Store<Seen<DnsZone>>>,
     namespaces: Store<NamespaceLabels>,
-    opened: RwLock<Arc<Opened>>,
     board: Board,
     audits: Audits,
     answers: Arc<Answers>,
@@ -99,13 +96,12 @@ impl Dns {
         now: fn() -> Timestamp,
     ) -> Self {
         Self {
+            records: cluster.resources.records.clone(),
+            claims: cluster.resources.claims.clone(),
+            zones: cluster.resources.zones.clone(),
             cluster,
             platform,
-            records: Store::default(),
-            claims: Store::default(),
-            zones: Store::default(),
             namespaces: Store::default(),
-            opened: RwLock::default(),
             board: Board::default(),
             audits: Audits::default(),
             answers: Arc::default(),
@@ -115,70 +111,6 @@ impl Dns {
             wake,
             now,
         }
-    }
-}
-
-impl Watched for DnsRecord {
-    type Status = DnsRecordStatus;
-
-    fn status(&self) -> Option<&DnsRecordStatus> {
-        self.status.as_ref()
-    }
-
-    fn conditions(status: &DnsRecordStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    /// By its name and every name above it; and by the app that it follows.
-    fn groups(&self) -> Vec<Group> {
-        let mut groups = Vec::new();
-        let mut name = judge::name(self).ok();
-        while let Some(at) = name {
-            groups.push(Group::Name(at.as_str().to_owned()));
-            name = at.parent();
-        }
-        let namespace = self.metadata.namespace.clone().unwrap_or_default();
-        groups.extend(self.spec.app_ref.as_ref().map(|app| {
-            Group::Follows(Key {
-                namespace,
-                name: app.name.clone(),
-            })
-        }));
-        groups
-    }
-}
-
-impl Watched for DnsClaim {
-    type Status = DnsClaimStatus;
-
-    fn status(&self) -> Option<&DnsClaimStatus> {
-        self.status.as_ref()
-    }
-
-    fn conditions(status: &DnsClaimStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    /// By its holder in its zone, and by its zone.
-    fn groups(&self) -> Vec<Group> {
-        let (holder, zone) = (self.spec.holder.namespace.clone(), self.spec.zone.clone());
-        vec![Group::Held(holder, zone.clone()), Group::Name(zone)]
-    }
-}
-
-impl Watched for DnsZone {
-    type Status = DnsZoneStatus;
-
-    fn status(&self) -> Option<&DnsZoneStatus> {
-        self.status.as_ref()
-    }
-
-    fn conditions(status: &DnsZoneStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    fn groups(&self) -> Vec<Group> {
-        Vec::new()
     }
 }
 

@@ -1,77 +1,22 @@
 //! The only reads of rounds that judge: from what the watches show, without a request.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::Resource as _;
 use tremplin_core::api::dns::{ClaimSummary, Conflict};
-use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
 use tremplin_core::dns::facts::Facts;
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
+use tremplin_core::dns::opened::{OpenZone, Opened};
 use tremplin_core::dns::outlook::{Outlook, outlook};
-use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, wanted, zone};
+use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, wanted};
 use tremplin_core::fault::Fault;
 
 use super::{Dns, claim_key, cluster_key};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::dns_provider;
 use crate::key::Key;
-
-/// The zones that there are, by domain: the oldest DnsZone of each.
-#[derive(Default)]
-pub struct Opened(BTreeMap<Fqdn, Arc<OpenZone>>);
-
-/// A zone, or what is wrong with it.
-pub struct OpenZone {
-    /// The DnsZone's name.
-    pub name: String,
-    /// What it says.
-    pub zone: Result<Zone, Fault<Reason>>,
-}
-
-impl Opened {
-    /// From every DnsZone.
-    pub fn of(zones: Vec<Arc<Seen<DnsZone>>>) -> Self {
-        let mut readable: Vec<DnsZone> = zones
-            .into_iter()
-            .filter_map(|seen| match &*seen {
-                Seen::Object(zone) => Some((**zone).clone()),
-                Seen::Malformed(_) => None,
-            })
-            .collect();
-        readable.sort_by_key(|zone| {
-            let created = zone.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            (created, zone.metadata.name.clone())
-        });
-        let mut opened = BTreeMap::new();
-        for object in readable {
-            if let Ok(domain) = zone::domain(&object) {
-                let open = || OpenZone {
-                    name: object.metadata.name.clone().unwrap_or_default(),
-                    zone: Zone::parse(&object),
-                };
-                opened.entry(domain).or_insert_with(|| Arc::new(open()));
-            }
-        }
-        Self(opened)
-    }
-
-    /// The zone that a name is in.
-    pub fn covering(&self, name: &Fqdn) -> Option<Arc<OpenZone>> {
-        zone::longest(self.0.iter(), name).cloned()
-    }
-
-    /// The domains.
-    pub fn domains(&self) -> impl Iterator<Item = &Fqdn> {
-        self.0.keys()
-    }
-
-    /// The zone of that domain.
-    pub fn at(&self, domain: &Fqdn) -> Option<Arc<OpenZone>> {
-        self.0.get(domain).cloned()
-    }
-}
 
 /// What a record comes to, with where it is.
 pub struct View {
@@ -158,10 +103,7 @@ impl View {
 impl Dns {
     /// The zones that there are.
     pub(super) fn opened(&self) -> Arc<Opened> {
-        self.opened
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.cluster.resources.opened()
     }
 
     /// The claim of that key, whoever's.

@@ -1,7 +1,7 @@
 //! What is watched, and whom a change concerns.
 
 use std::fmt::Debug;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Resource as _;
@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
 
-use super::observe::Opened;
 use super::{Dns, cluster_key};
 use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
 use crate::driver::Cause;
@@ -69,7 +68,7 @@ impl Dns {
         self.cluster.children.ready().await;
         self.cluster.sources.secrets.ready().await;
         // Zones may have come after the records. Every record is looked at anyway.
-        self.reopen();
+        self.cluster.resources.reopen();
     }
 
     /// The objects of the three kinds that are there, for counting: kind and conditions.
@@ -151,7 +150,7 @@ impl Dns {
         let Some(seen) = change.sides().next() else { return };
         let rewritten = is_rewritten(change);
         if rewritten {
-            self.reopen();
+            self.cluster.resources.reopen();
             for side in change.sides() {
                 let Seen::Object(zone) = side else { continue };
                 let Ok(domain) = tremplin_core::dns::zone::domain(zone) else {
@@ -207,12 +206,6 @@ impl Dns {
         for seen in records {
             let _ = self.wake.records.send((seen.key(), Cause::Itself));
         }
-    }
-
-    /// Reads every zone anew.
-    fn reopen(&self) {
-        let opened = Arc::new(Opened::of(self.zones.all()));
-        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = opened;
     }
 }
 

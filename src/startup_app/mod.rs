@@ -13,14 +13,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde::Serialize;
 use tokio::sync::watch;
-use tremplin_core::api::startup_app::{Condition, InventoryItem};
-use tremplin_core::api::{StartupApp, StartupAppStatus};
+use tremplin_core::api::StartupApp;
+use tremplin_core::api::startup_app::InventoryItem;
 use tremplin_core::app::render::{DesiredApp, owner_reference};
 use tremplin_core::app::{self, Decision, Hold, Observed, Plan, Reason, Reminders, Step, decide, reminders, status};
 use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
-use crate::cluster::{self, Applied, Child, ChildKind, Cluster, Group, NamespaceLabels, Owner, Store, Watched};
+use crate::cluster::{self, Applied, Child, ChildKind, Cluster, NamespaceLabels, Owner, Store};
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 use hosts::Hosts;
@@ -41,7 +41,7 @@ pub type Seen = cluster::Seen<StartupApp>;
 /// The apps of the cluster, and all that their rounds read and write.
 pub struct StartupApps {
     cluster: Arc<Cluster>,
-    apps: Store<Seen>,
+    apps: Arc<Store<Seen>>,
     namespaces: Store<NamespaceLabels>,
     hosts: Hosts,
     platform: watch::Receiver<Arc<Platform>>,
@@ -60,26 +60,6 @@ pub enum Related<'a> {
     App(&'a Key),
     /// A Secret changed.
     Secret(&'a Key),
-}
-
-impl Watched for StartupApp {
-    type Status = StartupAppStatus;
-
-    fn status(&self) -> Option<&StartupAppStatus> {
-        self.status.as_ref()
-    }
-
-    fn conditions(status: &StartupAppStatus) -> &[Condition] {
-        &status.conditions
-    }
-
-    fn groups(&self) -> Vec<Group> {
-        let namespace = self.metadata.namespace.clone().unwrap_or_default();
-        let contents = app::content_refs(&self.spec).into_iter();
-        contents
-            .map(|content| Group::Content(namespace.clone(), content))
-            .collect()
-    }
 }
 
 /// What a round came to.

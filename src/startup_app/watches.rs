@@ -65,8 +65,8 @@ impl StartupApps {
         now: fn() -> Timestamp,
     ) -> Self {
         Self {
+            apps: cluster.resources.apps.clone(),
             cluster,
-            apps: Store::default(),
             namespaces: Store::default(),
             hosts: Hosts::default(),
             turns: Turns::new(roll_interval),

@@ -18,6 +18,7 @@ pub mod judge;
 pub mod mail;
 pub mod name;
 pub mod offline;
+pub mod opened;
 pub mod outlook;
 pub mod ownership;
 pub mod plan;
