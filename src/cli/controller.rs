@@ -314,7 +314,15 @@ impl Leader {
         let told = dns.clone();
         apps.also_tell(move |related| match related {
             Related::App(app) => told.app_moved(app),
+            Related::Host(host) => told.host_moved(host),
             Related::Secret(secret) => told.secret_changed(secret),
+        });
+        // Each tells the other: one of the two must not hold on to it.
+        let told = Arc::downgrade(&apps);
+        dns.also_tell(move |name| {
+            if let Some(told) = told.upgrade() {
+                told.names_changed(name);
+            }
         });
         let _ = self.dns.set(dns.clone());
         // Dropped at the end, which ends the watches.

@@ -173,9 +173,9 @@ fn a_word_with_two_meanings_is_explained_for_both_kinds() {
         both.contains("InvalidSpec (StartupApp)") && both.contains("InvalidSpec (DnsRecord, DnsZone, DnsClaim)"),
         "{both}"
     );
-    let json: Value = serde_json::from_str(&tremplin(&["explain", "NameHeld", "-o", "json"], "").output).unwrap();
+    let json: Value = serde_json::from_str(&tremplin(&["explain", "NotOurs", "-o", "json"], "").output).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 1);
-    assert_eq!(json[0]["reason"], "NameHeld");
+    assert_eq!(json[0]["reason"], "NotOurs");
     assert_eq!(
         json[0]["kinds"],
         serde_json::json!(["DnsRecord", "DnsZone", "DnsClaim"])

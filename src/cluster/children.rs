@@ -162,6 +162,14 @@ fn key(namespace: &str, name: &str) -> Key {
     }
 }
 
+/// A host and every name above it.
+fn names_above(host: &str) -> impl Iterator<Item = String> + '_ {
+    let dots = host.match_indices('.').map(|(at, _)| at + 1);
+    [0].into_iter()
+        .chain(dots)
+        .filter_map(|from| host.get(from..).map(str::to_owned))
+}
+
 impl<K: Kept> Item for Live<K> {
     fn key(&self) -> Key {
         Key {
@@ -182,8 +190,10 @@ impl<K: Kept> Item for Live<K> {
         let app = self
             .label(labels::APP)
             .map(|app| Group::App(key(self.namespace(), app)));
-        let hosts = K::hosts(&self.facts).iter().cloned().map(Group::Host);
-        app.into_iter().chain(hosts).collect()
+        let hosts = K::hosts(&self.facts).iter();
+        let at = hosts.clone().cloned().map(Group::Host);
+        let below = hosts.flat_map(|host| names_above(host)).map(Group::Name);
+        app.into_iter().chain(at).chain(below).collect()
     }
 
     fn differs(&self, other: &Self) -> bool {

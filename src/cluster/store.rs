@@ -23,7 +23,7 @@ pub enum Group {
     Namespace(String),
     /// What names a Secret or ConfigMap of a namespace.
     Content(String, ContentRef),
-    /// The DnsRecords that say something at a name.
+    /// What says something at a name or below it.
     Name(String),
     /// The DnsClaims that a namespace holds in the zone of a domain.
     Held(String, String),

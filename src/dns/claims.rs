@@ -1,4 +1,4 @@
-//! The rounds of DnsClaims: they outlive the last record by the zone's quarantine, and show who holds a name.
+//! The rounds of DnsClaims: they outlive their last use by the zone's quarantine, and show who holds a name.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tremplin_core::labels;
 
 use super::report::after;
 use super::{Dns, TOLERATED, cluster_key, until};
-use crate::cluster::Seen;
+use crate::cluster::{Group, Seen};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
 
@@ -72,7 +72,8 @@ impl Dns {
             // The desk may have said something about it.
             let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
         }
-        match claim::next(&claim.spec, sets.len(), zone, now) {
+        let uses = sets.len() + self.hosts_below(claim);
+        match claim::next(&claim.spec, uses, zone, now) {
             Step::Keep => {}
             Step::Retake => {
                 self.change_claim(claim, &json!({"spec": {"releaseAt": null}})).await?;
@@ -91,13 +92,13 @@ impl Dns {
                 return Ok(Outcome::Gone);
             }
             Step::WaitUntil(at) => {
-                self.tell_claim(claim, sets.len(), zone, &sets).await?;
+                self.tell_claim(claim, uses, zone, &sets).await?;
                 return Ok(Outcome::Waiting {
                     again: Some(until(at, now)),
                 });
             }
         }
-        self.tell_claim(claim, sets.len(), zone, &sets).await?;
+        self.tell_claim(claim, uses, zone, &sets).await?;
         Ok(Outcome::Settled { again: None })
     }
 
@@ -117,7 +118,7 @@ impl Dns {
     fn uses_without_zone(&self, claim: &DnsClaim) -> Vec<Vec<RrSet>> {
         let in_namespace = self
             .records
-            .group(&crate::cluster::Group::Namespace(claim.spec.holder.namespace.clone()));
+            .group(&Group::Namespace(claim.spec.holder.namespace.clone()));
         let uses = |seen: &Arc<Seen<tremplin_core::api::DnsRecord>>| match &**seen {
             Seen::Object(record) => {
                 let named = record.status.as_ref().and_then(|status| status.claim.as_ref());
@@ -130,6 +131,18 @@ impl Dns {
             .filter(|seen| uses(seen))
             .map(|_| Vec::new())
             .collect()
+    }
+
+    /// How many hosts that apps of the holder carry are covered by a claim. One that a longer zone covers too counts:
+    /// rather is a name kept than given to others.
+    fn hosts_below(&self, claim: &DnsClaim) -> usize {
+        let below = Group::Name(claim.spec.key.clone());
+        let ingresses = self.cluster.children.ingresses.group(&below).into_iter();
+        let used = ingresses.filter(|ingress| {
+            ingress.namespace() == claim.spec.holder.namespace
+                && ingress.label(labels::MANAGED_BY) == Some(labels::MANAGER)
+        });
+        used.count()
     }
 
     fn pass_on_withdrawals(&self, claim: &DnsClaim, open: Option<&OpenZone>) {

@@ -23,7 +23,7 @@ mod watches;
 mod write;
 mod zones;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -84,8 +84,12 @@ pub struct Dns {
     discovered: Arc<Discovered>,
     claiming: Mutex<()>,
     wake: Wake,
+    beside: OnceLock<Beside>,
     now: fn() -> Timestamp,
 }
+
+/// Who else is told that a name, and what is below it, may be somebody else's now, or that other rules are in force there.
+type Beside = Box<dyn Fn(&str) + Send + Sync>;
 
 impl Dns {
     /// With nothing watched yet.
@@ -109,6 +113,7 @@ impl Dns {
             discovered: Arc::default(),
             claiming: Mutex::default(),
             wake,
+            beside: OnceLock::new(),
             now,
         }
     }

@@ -8,8 +8,9 @@ use kube::Resource as _;
 use tokio::task::JoinSet;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
+use tremplin_core::dns::Fqdn;
 
-use super::{Dns, cluster_key};
+use super::{Dns, claim_key, cluster_key};
 use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
 use crate::driver::Cause;
 use crate::key::Key;
@@ -143,6 +144,7 @@ impl Dns {
             && let Seen::Object(claim) = seen
         {
             self.wake_records(&self.records.group(&Group::Name(claim.spec.key.clone())));
+            self.tell_beside(&claim.spec.key);
         }
     }
 
@@ -158,6 +160,7 @@ impl Dns {
                 };
                 let below = Group::Name(domain.to_string());
                 self.reconsider(&self.records.group(&below));
+                self.tell_beside(domain.as_str());
                 for claim in self.claims.group(&below) {
                     let _ = self.wake.claims.send((claim.key(), Cause::Itself));
                 }
@@ -169,6 +172,30 @@ impl Dns {
         }
         let cause = if rewritten { Cause::Itself } else { Cause::Related };
         let _ = self.wake.zones.send((seen.key(), cause));
+    }
+
+    /// Whom else names concern; to be said once, before anything is watched.
+    pub fn also_tell(&self, beside: impl Fn(&str) + Send + Sync + 'static) {
+        drop(self.beside.set(Box::new(beside)));
+    }
+
+    /// A name may be somebody else's now.
+    pub(super) fn tell_beside(&self, name: &str) {
+        if let Some(beside) = self.beside.get() {
+            beside(name);
+        }
+    }
+
+    /// A host is carried by an Ingress of an app, or no longer is: the claim that covers it counts its uses.
+    pub fn host_moved(&self, host: &str) {
+        let mut name = Fqdn::parse(host).ok();
+        while let Some(at) = name {
+            let key = claim_key(&at);
+            if self.claims.get(&key).is_some() {
+                let _ = self.wake.claims.send((key, Cause::Related));
+            }
+            name = at.parent();
+        }
     }
 
     /// An app's Ingress changed: what follows the app may be elsewhere now.

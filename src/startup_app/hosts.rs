@@ -18,6 +18,8 @@ struct Inner {
     wanting: HashMap<String, BTreeMap<Key, Wanting>>,
     /// What each app wants, to take it back.
     wanted: HashMap<Key, Vec<String>>,
+    /// Every host that is wanted, its labels from the right, and by whom: what lies below a name stands together.
+    in_order: BTreeSet<(String, Key)>,
 }
 
 impl Hosts {
@@ -35,6 +37,15 @@ impl Hosts {
     /// The apps that want a host.
     pub fn wanters(&self, host: &str) -> Vec<Key> {
         self.lock().wanters(host)
+    }
+
+    /// The apps that want a host at or below that name.
+    pub fn wanters_within(&self, name: &str) -> BTreeSet<Key> {
+        let from = from_the_right(name);
+        let inner = self.lock();
+        let rest = inner.in_order.range((from.clone(), Key::default())..);
+        let within = rest.take_while(|(host, _)| host.starts_with(&from));
+        within.map(|(_, key)| key.clone()).collect()
     }
 
     /// An app wants these hosts now; none when it is gone. Gives the other apps that want one that it began or ceased
@@ -57,6 +68,7 @@ impl Hosts {
             if !before.contains(host) {
                 concerned.extend(inner.wanters(host));
             }
+            inner.in_order.insert((from_the_right(host), key.clone()));
             inner
                 .wanting
                 .entry(host.clone())
@@ -86,6 +98,7 @@ impl Inner {
     }
 
     fn leave(&mut self, host: &str, key: &Key) -> Option<Wanting> {
+        self.in_order.remove(&(from_the_right(host), key.clone()));
         let wanting = self.wanting.get_mut(host)?;
         let was = wanting.remove(key);
         if wanting.is_empty() {
@@ -93,6 +106,11 @@ impl Inner {
         }
         was
     }
+}
+
+/// `a.example.org` as `org.example.a.`: a name is a prefix of every name below it.
+fn from_the_right(host: &str) -> String {
+    host.rsplit('.').flat_map(|label| [label, "."]).collect()
 }
 
 #[cfg(test)]
@@ -144,5 +162,17 @@ mod tests {
         assert_eq!(names(index.wants(&anew, hosts(&["x"]))), ["b"]);
         let wanting = index.wanting("x");
         assert!(wanting.contains(&anew) && wanting.len() == 2, "{wanting:?}");
+    }
+
+    #[test]
+    fn who_wants_something_below_a_name_is_found_by_it() {
+        let index = Hosts::default();
+        index.wants(&app("a"), hosts(&["x.example.org", "y.example.org"]));
+        index.wants(&app("b"), hosts(&["deep.x.example.org"]));
+        index.wants(&app("c"), hosts(&["notx.example.org"]));
+        assert_eq!(names(index.wanters_within("x.example.org")), ["a", "b"]);
+        assert_eq!(names(index.wanters_within("example.org")), ["a", "b", "c"]);
+        index.wants(&app("a"), hosts(&["y.example.org"]));
+        assert_eq!(names(index.wanters_within("x.example.org")), ["b"]);
     }
 }

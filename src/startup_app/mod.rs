@@ -6,6 +6,7 @@ mod report;
 mod turns;
 mod watches;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tremplin_core::app::{self, Decision, Hold, Observed, Plan, Reason, Reminders
 use tremplin_core::fault::{Class, Fault, Refusal};
 use tremplin_core::platform::Platform;
 
-use crate::cluster::{self, Applied, Child, ChildKind, Cluster, NamespaceLabels, Owner, Store};
+use crate::cluster::{self, Applied, Child, ChildKind, Cluster, Group, NamespaceLabels, Owner, Store};
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 use hosts::Hosts;
@@ -47,6 +48,7 @@ pub struct StartupApps {
     platform: watch::Receiver<Arc<Platform>>,
     turns: Turns,
     beside: OnceLock<Beside>,
+    events: OnceLock<Events>,
     now: fn() -> Timestamp,
 }
 
@@ -58,6 +60,8 @@ type Beside = Box<dyn Fn(Related<'_>) + Send + Sync>;
 pub enum Related<'a> {
     /// The Ingress of an app changed.
     App(&'a Key),
+    /// A host is carried by an Ingress of an app, or no longer is.
+    Host(&'a str),
     /// A Secret changed.
     Secret(&'a Key),
 }
@@ -193,6 +197,25 @@ impl StartupApps {
     }
 
     async fn apply(&self, owner: &Owner, plan: &Plan) -> Result<Applied, Fault<Refusal>> {
+        let before = self.carried(owner);
+        let applied = self.apply_and_prune(owner, plan).await;
+        let after = self.carried(owner);
+        self.hosts_moved(before.symmetric_difference(&after));
+        applied
+    }
+
+    /// The hosts that the app's Ingress carries.
+    fn carried(&self, owner: &Owner) -> BTreeSet<String> {
+        let key = Key {
+            namespace: owner.namespace.clone(),
+            name: owner.reference.name.clone(),
+        };
+        let ingresses = self.cluster.children.ingresses.group(&Group::App(key)).into_iter();
+        let own = ingresses.filter(|ingress| ingress.owner_uid() == Some(&owner.reference.uid));
+        own.flat_map(|ingress| ingress.facts.hosts.clone()).collect()
+    }
+
+    async fn apply_and_prune(&self, owner: &Owner, plan: &Plan) -> Result<Applied, Fault<Refusal>> {
         let stages = stages(owner, plan)?;
         let applied = self.cluster.apply(owner, stages).await?;
         if plan.hold.is_none() {

@@ -9,7 +9,9 @@ use futures::future::try_join_all;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::StartupApp;
+use tremplin_core::api::startup_app::StartupAppSpec;
 use tremplin_core::app::hosts::{Carrier, HostFacts};
+use tremplin_core::app::names::{self, Claimed, Name, NameFacts};
 use tremplin_core::app::observed::{Content, Observed};
 use tremplin_core::app::valid::ContentRef;
 use tremplin_core::app::{Reason, ReleaseRecord, content_refs, render, unexplained, validate};
@@ -19,7 +21,7 @@ use tremplin_core::live::{Kept, Live};
 use tremplin_core::platform::{NamespaceContext, Platform};
 
 use super::StartupApps;
-use crate::cluster::{EVIDENCE_FRESH, Group};
+use crate::cluster::{self, EVIDENCE_FRESH, Group};
 use crate::key::Key;
 
 /// How many pods and Jobs of one app are asked after in a round.
@@ -62,7 +64,7 @@ impl StartupApps {
         });
         let mut observed = Observed {
             now: (self.now)(),
-            hosts: self.host_facts(validate::wanted_hosts(app, platform, &context)),
+            hosts: BTreeMap::new(),
             deployments: owned_by(uid, children.deployments.group(&app_group)),
             pods: children.pods.group(&app_group),
             release_record: record.filter(|record| record.owner_uid() == Some(uid)),
@@ -73,46 +75,75 @@ impl StartupApps {
             cron_jobs,
             jobs,
         };
-        observed.contents = self.contents(app, &observed).await?;
+        let released = ReleaseRecord::of(&observed).unwrap_or_default().released;
+        let specs: Vec<_> = released
+            .iter()
+            .map(|released| &released.spec)
+            .chain([&app.spec])
+            .collect();
+        let hosts = |spec: &&StartupAppSpec| validate::hosts_of(app, spec, platform, &observed.namespace);
+        observed.hosts = self.host_facts(specs.iter().flat_map(hosts).collect(), &observed.namespace);
+        observed.contents = self.contents(namespace, &specs).await?;
         let ask_again = self.ask(&mut observed).await;
         Ok(View { observed, ask_again })
     }
 
     /// What the labels of a namespace tell. Re-triggered by a change of the labels, and of the platform file.
     pub(super) fn context(&self, namespace: &str, platform: &Platform) -> NamespaceContext {
-        let known = self.namespaces.get(&Key {
-            namespace: String::new(),
-            name: namespace.to_owned(),
-        });
+        let known = self.namespaces.get(&cluster_key(namespace));
         platform.namespace(
             namespace,
             known.as_ref().map_or(&BTreeMap::new(), |known| &known.labels),
         )
     }
 
-    /// Who has or wants each host. Re-triggered by every Ingress and app with such a host.
-    fn host_facts(&self, hosts: Vec<String>) -> BTreeMap<String, HostFacts> {
+    /// Who has or wants each host, of the spec and of the version that is released and may still be what is rendered.
+    /// Re-triggered by every Ingress and app with such a host, and by the claims and zones that cover it.
+    fn host_facts(&self, hosts: BTreeSet<String>, namespace: &NamespaceContext) -> BTreeMap<String, HostFacts> {
         let facts = |host: &str| {
             let carriers = self.cluster.children.ingresses.group(&Group::Host(host.to_owned()));
             HostFacts {
                 carriers: carriers.iter().map(|ingress| carrier(ingress)).collect(),
                 wanting: self.hosts.wanting(host),
+                name: self.name_of(host, namespace),
             }
         };
         hosts.into_iter().map(|host| (host.clone(), facts(&host))).collect()
     }
 
-    /// One GET for each version of a Secret or ConfigMap that was not read before: of those that the spec names, and
-    /// that the version names which is released and may still run. (A record that cannot be read is decided on later.)
+    /// Whose the name of a host is.
+    fn name_of(&self, host: &str, namespace: &NamespaceContext) -> Name {
+        let resources = &self.cluster.resources;
+        let Some((host, open)) = names::covering(host, &resources.opened()) else {
+            return Name::Outside;
+        };
+        let facts = NameFacts {
+            host: &host,
+            open: &open,
+            namespace: &namespace.name,
+            labels: &namespace.labels,
+        };
+        facts.judge(|key| {
+            let seen = resources.claims.get(&cluster_key(&key.object_name()))?;
+            let cluster::Seen::Object(claim) = &*seen else {
+                return None;
+            };
+            let holder = self.namespaces.get(&cluster_key(&claim.spec.holder.namespace));
+            Some(Claimed {
+                claim: claim.spec.clone(),
+                contact: holder.and_then(|holder| holder.contact.clone()),
+            })
+        })
+    }
+
+    /// One GET for each version of a Secret or ConfigMap that was not read before: of those that these specs name. (A
+    /// release record that cannot be read is decided on later.)
     async fn contents(
         &self,
-        app: &StartupApp,
-        observed: &Observed,
+        namespace: &str,
+        specs: &[&StartupAppSpec],
     ) -> Result<BTreeMap<ContentRef, Content>, Fault<Reason>> {
-        let namespace = app.metadata.namespace.as_deref().unwrap_or_default();
-        let released = ReleaseRecord::of(observed).unwrap_or_default().released;
-        let specs = released.iter().map(|released| &released.spec).chain([&app.spec]);
-        let wanted: BTreeSet<ContentRef> = specs.flat_map(content_refs).collect();
+        let wanted: BTreeSet<ContentRef> = specs.iter().copied().flat_map(content_refs).collect();
         let reads = wanted.into_iter().map(async |content| {
             let state = self
                 .cluster
@@ -157,6 +188,13 @@ pub fn identity(app: &StartupApp) -> (&str, &str, &str) {
         metadata.name.as_deref().unwrap_or_default(),
         metadata.uid.as_deref().unwrap_or_default(),
     )
+}
+
+fn cluster_key(name: &str) -> Key {
+    Key {
+        namespace: String::new(),
+        name: name.to_owned(),
+    }
 }
 
 fn carrier(ingress: &Live<Ingress>) -> Carrier {

@@ -71,6 +71,7 @@ impl StartupApps {
             hosts: Hosts::default(),
             turns: Turns::new(roll_interval),
             beside: OnceLock::new(),
+            events: OnceLock::new(),
             platform,
             now,
         }
@@ -102,6 +103,7 @@ impl StartupApps {
 
     /// Starts every watch, in tasks of their own, for as long as the set lives.
     pub fn watch(self: &Arc<Self>, watching: &Watching) -> JoinSet<()> {
+        drop(self.events.set(watching.events.clone()));
         let mut tasks = JoinSet::new();
         self.watch_apps(&mut tasks, watching);
         let (secret, config_map) = (ContentKind::Secret, ContentKind::ConfigMap);
@@ -197,12 +199,30 @@ impl StartupApps {
                         apps.tell_beside(Related::App(&Key { namespace, name }));
                     }
                 }
-                let hosts = change.sides().flat_map(|ingress| &ingress.facts.hosts);
-                tell(hosts.flat_map(|host| apps.hosts.wanters(host)), &to.events);
+                apps.hosts_moved(change.sides().flat_map(|ingress| &ingress.facts.hosts));
             };
             let (keep, store) = (|live: Live<Ingress>| live, &apps.cluster.children.ingresses);
             apps.cluster.follow(to.everything(), keep, store, changed).await;
         });
+    }
+
+    /// Hosts are carried, or no longer are. (What our own writes change, no watch tells.)
+    pub(super) fn hosts_moved<'a>(&self, hosts: impl IntoIterator<Item = &'a String>) {
+        for host in hosts {
+            self.tell_own(self.hosts.wanters(host));
+            self.tell_beside(Related::Host(host));
+        }
+    }
+
+    /// Somebody else holds that name or something below it now, or other rules are in force there.
+    pub fn names_changed(&self, name: &str) {
+        self.tell_own(self.hosts.wanters_within(name));
+    }
+
+    fn tell_own(&self, keys: impl IntoIterator<Item = Key>) {
+        if let Some(events) = self.events.get() {
+            tell(keys.into_iter(), events);
+        }
     }
 
     fn app_changed(&self, change: &Change<Seen>, events: &Events) {

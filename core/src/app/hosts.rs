@@ -1,17 +1,25 @@
-//! Who holds a public name. The app whose live Ingress carries it keeps it; if none does, the one that asked first.
+//! Who holds a public name. The app whose live Ingress carries it keeps it; if none does, the one that asked first. In a
+//! zone of ours its namespace must hold the name too (see [`super::names`]); a host that is carried before anybody held
+//! its name stays carried until somebody else holds it: opening a zone cuts nobody off.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 
+use super::names::Name;
+use super::reasons::Reason;
+use crate::fault::Fault;
+
 /// Everybody who has or wants one host, as the cluster shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostFacts {
     /// The Ingresses that carry it.
     pub carriers: Vec<Carrier>,
     /// The apps whose specs ask for it, this one included.
     pub wanting: Vec<Wanting>,
+    /// Whose its name is.
+    pub name: Name,
 }
 
 /// An Ingress that carries a host.
@@ -39,12 +47,18 @@ pub struct Wanting {
 }
 
 /// Whether an app may carry a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Nobody else has a better right.
     Free,
+    /// As free, and its namespace holds the name.
+    Held,
     /// Somebody has.
     Taken(Holder),
+    /// Its namespace does not hold the name: the app does without it.
+    Unrouted(Fault<Reason>),
+    /// Its namespace does not hold the name, and nobody does; it is carried already, and stays so.
+    Kept(Fault<Reason>),
 }
 
 /// Who holds a host, as far as the newcomer may know.
@@ -69,7 +83,7 @@ impl fmt::Display for Holder {
 }
 
 /// The verdict on each host of one app. Hosts that nobody was asked about are free: without a cluster, all are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostClaims(BTreeMap<String, Verdict>);
 
 impl HostClaims {
@@ -90,34 +104,43 @@ impl HostClaims {
 }
 
 fn judge(namespace: &str, uid: &str, facts: &HostFacts) -> Verdict {
-    if facts
-        .carriers
-        .iter()
-        .any(|carrier| carrier.app_uid.as_deref() == Some(uid))
-    {
-        return Verdict::Free;
+    let mut carriers = facts.carriers.iter();
+    let carried = carriers.any(|carrier| carrier.app_uid.as_deref() == Some(uid));
+    match &facts.name {
+        Name::Nobodys(fault) if carried => Verdict::Kept(fault.clone()),
+        Name::Elsewhere(fault) | Name::Nobodys(fault) => Verdict::Unrouted(fault.clone()),
+        Name::Outside => taken(namespace, uid, carried, facts).map_or(Verdict::Free, Verdict::Taken),
+        Name::Held => taken(namespace, uid, carried, facts).map_or(Verdict::Held, Verdict::Taken),
+    }
+}
+
+/// Who has a better right than the app, and all else being equal was first.
+fn taken(namespace: &str, uid: &str, carried: bool, facts: &HostFacts) -> Option<Holder> {
+    if carried {
+        return None;
     }
     if let Some(carrier) = facts.carriers.first() {
         let app = facts
             .wanting
             .iter()
             .find(|wanting| Some(&wanting.uid) == carrier.app_uid.as_ref());
-        return Verdict::Taken(match (carrier.namespace == namespace, app) {
+        return Some(match (carrier.namespace == namespace, app) {
             (false, _) => Holder::Elsewhere,
             (true, Some(app)) => Holder::App(app.name.clone()),
             (true, None) => Holder::Ingress(carrier.name.clone()),
         });
     }
-    match facts
+    // Who does not hold the name waits for nothing here.
+    let entitled = |wanting: &&Wanting| facts.name == Name::Outside || wanting.namespace == namespace;
+    let first = facts
         .wanting
         .iter()
-        .min_by_key(|wanting| (wanting.created_at, &wanting.uid))
-    {
-        Some(first) if first.uid != uid && first.namespace == namespace => {
-            Verdict::Taken(Holder::App(first.name.clone()))
-        }
-        Some(first) if first.uid != uid => Verdict::Taken(Holder::Elsewhere),
-        _ => Verdict::Free,
+        .filter(entitled)
+        .min_by_key(|wanting| (wanting.created_at, &wanting.uid))?;
+    match first {
+        first if first.uid == uid => None,
+        first if first.namespace == namespace => Some(Holder::App(first.name.clone())),
+        _ => Some(Holder::Elsewhere),
     }
 }
 
@@ -147,6 +170,7 @@ mod tests {
         let facts = HostFacts {
             carriers: vec![carrier("lyon", Some("2"))],
             wanting: vec![wanting("paris", "1", 1), wanting("lyon", "2", 2)],
+            ..HostFacts::default()
         };
         assert_eq!(judge("lyon", "2", &facts), Verdict::Free);
         assert_eq!(judge("paris", "1", &facts), Verdict::Taken(Holder::Elsewhere));
@@ -161,6 +185,7 @@ mod tests {
                 wanting("paris", "a", 5),
                 wanting("paris", "0", 6),
             ],
+            ..HostFacts::default()
         };
         assert_eq!(judge("paris", "a", &facts), Verdict::Free);
         assert_eq!(judge("paris", "b", &facts), Verdict::Taken(Holder::App("app-a".into())));
@@ -172,11 +197,55 @@ mod tests {
         let facts = HostFacts {
             carriers: vec![carrier("paris", None)],
             wanting: vec![wanting("paris", "1", 1)],
+            ..HostFacts::default()
         };
         assert_eq!(
             judge("paris", "1", &facts),
             Verdict::Taken(Holder::Ingress("ing".into()))
         );
         assert_eq!(judge("lyon", "9", &facts), Verdict::Taken(Holder::Elsewhere));
+    }
+
+    fn told(reason: Reason) -> Fault<Reason> {
+        Fault::stalled(reason, "it is not yours", "ask")
+    }
+
+    #[test]
+    fn a_host_whose_name_is_not_held_is_not_routed_and_one_that_is_carried_stays() {
+        let nobodys = Name::Nobodys(told(Reason::NameNotClaimed));
+        let mut facts = HostFacts {
+            wanting: vec![wanting("paris", "1", 1)],
+            name: nobodys,
+            ..HostFacts::default()
+        };
+        let fault = told(Reason::NameNotClaimed);
+        assert_eq!(judge("paris", "1", &facts), Verdict::Unrouted(fault.clone()));
+        facts.carriers = vec![carrier("paris", Some("1"))];
+        assert_eq!(judge("paris", "1", &facts), Verdict::Kept(fault));
+    }
+
+    #[test]
+    fn a_name_that_another_namespace_holds_is_let_go_even_where_it_was_carried() {
+        let facts = HostFacts {
+            carriers: vec![carrier("paris", Some("1"))],
+            wanting: vec![wanting("paris", "1", 1)],
+            name: Name::Elsewhere(told(Reason::NameHeld)),
+        };
+        assert_eq!(judge("paris", "1", &facts), Verdict::Unrouted(told(Reason::NameHeld)));
+    }
+
+    #[test]
+    fn who_holds_the_name_waits_for_nobody_who_only_asked_first() {
+        let mut facts = HostFacts {
+            wanting: vec![wanting("lyon", "older", 1), wanting("paris", "1", 2)],
+            name: Name::Held,
+            ..HostFacts::default()
+        };
+        assert_eq!(judge("paris", "1", &facts), Verdict::Held);
+        facts.wanting.push(wanting("paris", "0", 1));
+        assert_eq!(judge("paris", "1", &facts), Verdict::Taken(Holder::App("app-0".into())));
+        // What another one carries still is waited for: two Ingresses of one host would divide its visitors.
+        facts.carriers = vec![carrier("lyon", Some("older"))];
+        assert_eq!(judge("paris", "1", &facts), Verdict::Taken(Holder::Elsewhere));
     }
 }

@@ -13,6 +13,7 @@ pub mod hosts;
 mod image;
 mod last_words;
 mod mask;
+pub mod names;
 mod nulls;
 pub mod observed;
 mod offline;

@@ -57,6 +57,10 @@ reasons! {
         => "Use a host below one of the domains that the message lists, or ask the platform team.";
     HostTaken: "Another app, or an Ingress that is not ours, holds the host already."
         => "Choose another host, or have it given up there first.";
+    NameHeld: "A host lies in a zone of ours, and another namespace holds its name: it is not routed. The rest of the app runs."
+        => "Choose another host, or ask whom the message names.";
+    NameNotClaimed: "A host lies in a zone of ours, and the namespace does not hold its name: it is not routed, unless it was before the zone was opened. The rest of the app runs."
+        => "Commit a DnsRecord for the host.";
     NoHost: "The app is to be exposed, names no host, and the platform has no host template for its environment."
         => "Name a host in spec.hosts, or set spec.exposure to None.";
     EnvCycle: "Variables of `spec.env` refer to each other in a circle."
@@ -92,6 +96,8 @@ reasons! {
     NoMapping: "No rule of the platform file maps the namespace's labels to an environment: Production is assumed."
         => "Set spec.environment, or have the platform team map the namespace.";
     Compliant: "Every object of the app keeps the platform's rules."
+        => "Nothing.";
+    NamesHeld: "The namespace holds the name of every host that lies in a zone of ours."
         => "Nothing.";
     RulesBroken: "An object of the app breaks a rule of the platform."
         => "Run `kubectl tremplin check` and follow its fixes.";

@@ -1,6 +1,7 @@
 //! The status of an app: one function from what is written, observed and decided to what `kubectl get` shows.
 
 mod history;
+mod names;
 mod summary;
 mod tasks;
 
@@ -63,7 +64,11 @@ pub fn status(
     for ignored in valid.into_iter().flat_map(|valid| requests::ignored(app, valid, now)) {
         let _ = write!(summary.message, "\n{ignored}");
     }
-    summary.write(&mut conditions);
+    names::write_condition(&mut conditions, decision);
+    names::outweigh(&summary, decision)
+        .as_ref()
+        .unwrap_or(&summary)
+        .write(&mut conditions);
     summary::write_questions(&mut conditions, decision, &health);
     let mut status = StartupAppStatus {
         observed_generation: Some(generation),
@@ -175,6 +180,8 @@ pub(super) fn hold(decision: &Decision) -> Option<(&Plan, &Hold)> {
 mod beside_tests;
 #[cfg(test)]
 mod injected_tests;
+#[cfg(test)]
+mod names_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::hosts::HostFacts;
 use super::observed::Content;
 use super::valid::ContentRef;
 use super::{Decision, Observed, Outcome, Plan, Step, decide, status};
@@ -28,6 +29,7 @@ pub struct World {
     pub record: Option<Value>,
     pub contents: BTreeMap<ContentRef, Content>,
     pub gone_jobs: Vec<String>,
+    pub hosts: BTreeMap<String, HostFacts>,
     pub created: Vec<String>,
     uids: u32,
 }
@@ -64,6 +66,7 @@ impl World {
             record: None,
             contents: BTreeMap::new(),
             gone_jobs: Vec::new(),
+            hosts: BTreeMap::new(),
             created: Vec::new(),
             uids: 0,
         }
@@ -93,6 +96,7 @@ impl World {
             release_record: live::<ConfigMap>(self.record.iter()).pop(),
             contents: self.contents.clone(),
             gone_jobs: self.gone_jobs.clone(),
+            hosts: self.hosts.clone(),
             ..Observed::nothing(self.platform.namespace("brigade-ns", &labels), now())
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::image::Image;
+use super::reasons::Reason;
 use super::schedule::Schedule;
 use crate::api::startup_app::{ConcurrencyPolicy, Environment, SecretKeyRef, Tier};
+use crate::fault::Fault;
 use crate::live::Digest;
 use crate::platform::Exposure;
 use crate::quantity::Quantity;
@@ -39,6 +41,8 @@ pub struct ValidApp {
     pub release: Option<ValidRelease>,
     /// How it is reached from outside.
     pub exposure: Option<ValidExposure>,
+    /// Whose the names of its hosts are.
+    pub names: Names,
     /// `secretEnv`.
     pub secret_env: BTreeMap<String, SecretKeyRef>,
     /// `envFrom`.
@@ -173,6 +177,17 @@ pub struct ValidExposure {
     pub class: Exposure,
     /// The hosts, canonical first; never empty.
     pub hosts: Vec<ValidHost>,
+}
+
+/// Whose the names of an app's hosts are, where zones of ours cover them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Names {
+    /// How many its namespace holds.
+    pub held: usize,
+    /// Why hosts are not routed.
+    pub unrouted: Vec<Fault<Reason>>,
+    /// Why hosts that are routed would not be any more.
+    pub kept: Vec<Fault<Reason>>,
 }
 
 /// One public name and where its paths lead.

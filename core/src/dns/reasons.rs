@@ -12,7 +12,7 @@ reasons! {
         => "Nothing.";
     Reporting: "The zone is in `mode: Report`: changes are planned and told in status.plan, and nothing is written."
         => "Read the plan; set spec.mode to Enforce when it is right.";
-    Held: "The name is held, and records use it."
+    Held: "The name is held, and records or apps of its holder use it."
         => "Nothing.";
 
     // Something is on its way.
@@ -36,7 +36,7 @@ reasons! {
         => "Set up the zone on these servers: the delegation is published as soon as they answer authoritatively.";
     AppHasNoAddress: "The app that the record follows has no public address yet."
         => "Wait for its Ingress, or see `kubectl tremplin why startupapp/NAME`.";
-    Releasing: "No record uses the name: it is kept from others until the time in spec.releaseAt."
+    Releasing: "No record and no app uses the name: it is kept from others until the time in spec.releaseAt."
         => "Nothing. To keep it, make a DnsRecord in the namespace that holds it.";
     Withdrawing: "Data is about to be taken out of the zone."
         => "Wait.";

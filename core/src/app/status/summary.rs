@@ -55,6 +55,7 @@ pub enum Verdict {
 /// | a process is in trouble past its deadline | False | Stalled | the trouble's |
 /// | a process is in trouble | False | Reconciling | the trouble's |
 /// | `spec.suspend` | True | | `Suspended` |
+/// | a host is not routed (see [`super::names`]) | False | Stalled or Reconciling | the fault's |
 /// | else | True | | `Running` |
 pub fn summarize(
     decision: &Decision,
@@ -158,7 +159,7 @@ fn summary(verdict: Verdict, reason: Reason, message: &str) -> Summary {
 }
 
 /// The gravest fault, and the others.
-fn of_faults(faults: &[Fault<Reason>]) -> Summary {
+pub fn of_faults(faults: &[Fault<Reason>]) -> Summary {
     // Among equals the first in the spec's order: `max_by_key` would take the last.
     let Some(worst) = faults.iter().rev().max_by_key(|fault| fault.class) else {
         return Summary {

@@ -4,7 +4,7 @@ use super::{Context, Faults, invalid, repeated};
 use crate::api::startup_app::{Environment, Route, StartupAppSpec};
 use crate::app::hosts::Verdict;
 use crate::app::reasons::Reason;
-use crate::app::valid::{Identity, ValidExposure, ValidHost, ValidProcess};
+use crate::app::valid::{Identity, Names, ValidExposure, ValidHost, ValidProcess};
 use crate::fault::Fault;
 use crate::platform::{Exposure, Platform};
 
@@ -18,7 +18,7 @@ pub fn exposure(
     processes: &[ValidProcess],
     context: Context<'_>,
     faults: &mut Faults,
-) -> Option<ValidExposure> {
+) -> Option<(ValidExposure, Names)> {
     if spec.exposure.as_deref() == Some(NOT_EXPOSED) {
         unexposed(spec, faults);
         return None;
@@ -37,18 +37,42 @@ pub fn exposure(
     };
     let hosts = hosts(identity, spec, environment, context, faults);
     check_routes(&spec.routes, &hosts, processes, faults);
-    let hosts = hosts
-        .into_iter()
-        .map(|host| ValidHost {
-            paths: paths(&host, &spec.routes, default),
-            host,
-        })
-        .collect::<Vec<_>>();
     let class = class?;
     if hosts.is_empty() {
         return None;
     }
-    Some(ValidExposure { class, hosts })
+    let (names, hosts) = routed(hosts, context);
+    let hosts = hosts.into_iter().map(|host| ValidHost {
+        paths: paths(&host, &spec.routes, default),
+        host,
+    });
+    let hosts = hosts.collect();
+    Some((ValidExposure { class, hosts }, names))
+}
+
+/// The hosts that are routed: not those whose names belong to others or to nobody.
+fn routed(hosts: Vec<String>, context: Context<'_>) -> (Names, Vec<String>) {
+    let mut names = Names::default();
+    let mut routed = Vec::new();
+    for (index, host) in hosts.into_iter().enumerate() {
+        let told = |fault: Fault<Reason>, what: &str| Fault {
+            message: format!("the host {host} is {what}: {}", fault.message),
+            field: Some(format!("spec.hosts[{index}]")),
+            ..fault
+        };
+        match context.hosts.verdict(&host) {
+            Verdict::Unrouted(fault) => {
+                names.unrouted.push(told(fault, "not routed"));
+                continue;
+            }
+            Verdict::Kept(fault) => names.kept.push(told(fault, "routed as it was before")),
+            Verdict::Held => names.held += 1,
+            // Taken is a fault of the whole app.
+            Verdict::Free | Verdict::Taken(_) => {}
+        }
+        routed.push(host);
+    }
+    (names, routed)
 }
 
 fn unexposed(spec: &StartupAppSpec, faults: &mut Faults) {

@@ -37,12 +37,15 @@ pub(super) type Faults = Vec<Fault<Reason>>;
 /// # Errors
 /// Every obstacle that the spec, the annotations and the context show, in the order of the spec's fields.
 pub fn validate(app: &StartupApp, context: Context<'_>) -> Result<ValidApp, Faults> {
-    let identity = Identity {
+    validate_spec(identity(app), &app.spec, context)
+}
+
+fn identity(app: &StartupApp) -> Identity {
+    Identity {
         name: app.metadata.name.clone().unwrap_or_default(),
         namespace: app.metadata.namespace.clone().unwrap_or_default(),
         uid: app.metadata.uid.clone().unwrap_or_default(),
-    };
-    validate_spec(identity, &app.spec, context)
+    }
 }
 
 /// Validates a spec for the app of that identity: also the spec that was released before.
@@ -58,12 +61,13 @@ pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context
     let env = variables(spec, &processes, &mut faults);
     let crons = tasks::crons(spec, &processes, context.platform, &mut faults);
     let release = tasks::release(spec, &processes, &mut faults);
-    let exposure = exposure::exposure(&identity, spec, environment, &processes, context, &mut faults);
+    let exposed = exposure::exposure(&identity, spec, environment, &processes, context, &mut faults);
     check_links(&spec.links, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
     let labels = platform_labels(&identity, spec, environment, context.platform);
+    let (exposure, names) = exposed.unzip();
     Ok(ValidApp {
         environment,
         labels,
@@ -71,7 +75,9 @@ pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context
         processes,
         crons,
         release,
-        exposure,
+        // Without a host that is routed there is nothing to reach it by.
+        exposure: exposure.filter(|exposure| !exposure.hosts.is_empty()),
+        names: names.unwrap_or_default(),
         secret_env: spec.secret_env.clone(),
         env_from: spec.env_from.iter().filter_map(content_ref).collect(),
         env,
@@ -83,12 +89,23 @@ pub fn validate_spec(identity: Identity, spec: &StartupAppSpec, context: Context
 /// The hosts that an app would carry if nobody else did: what others must respect. One that is refused for another
 /// reason, such as a host that its namespace may not have, carries none, and so keeps nobody else from it.
 pub fn wanted_hosts(app: &StartupApp, platform: &Platform, namespace: &NamespaceContext) -> Vec<String> {
+    hosts_of(app, &app.spec, platform, namespace)
+}
+
+/// The hosts that an app would carry if its spec were that one, such as the one that was released.
+pub fn hosts_of(
+    app: &StartupApp,
+    spec: &StartupAppSpec,
+    platform: &Platform,
+    namespace: &NamespaceContext,
+) -> Vec<String> {
     let context = Context {
         platform,
         namespace,
         hosts: &HostClaims::default(),
     };
-    let exposure = validate(app, context).ok().and_then(|valid| valid.exposure);
+    let valid = validate_spec(identity(app), spec, context);
+    let exposure = valid.ok().and_then(|valid| valid.exposure);
     let hosts = exposure.into_iter().flat_map(|exposure| exposure.hosts);
     hosts.map(|host| host.host).collect()
 }

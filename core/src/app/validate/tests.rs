@@ -256,7 +256,7 @@ fn a_host_that_is_held_is_refused_without_naming_what_may_not_be_seen() {
         "a.example.org".to_owned(),
         HostFacts {
             carriers: vec![carrier],
-            wanting: vec![],
+            ..HostFacts::default()
         },
     )]);
     let claims = HostClaims::judge("brigade-ns", "app-uid", &facts);

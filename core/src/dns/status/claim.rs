@@ -44,7 +44,7 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
         let message = format!("{pending} record set(s) are about to be taken out of the zone");
         not_ready(&mut conditions, &Fault::waiting(Reason::Withdrawing, message, ""));
     } else if let Some(at) = &claim.spec.release_at {
-        let message = format!("no record uses it: nobody else gets it before {}", at.0);
+        let message = format!("no record and no app uses it: nobody else gets it before {}", at.0);
         conditions.set(READY, State::True, Reason::Releasing.as_str(), &message);
     } else {
         let message = format!("held by the namespace {}", claim.spec.holder.namespace);
