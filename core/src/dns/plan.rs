@@ -36,8 +36,17 @@ pub struct Planned {
     pub changes: Vec<Change>,
     /// Why something that is asked for cannot be.
     pub conflict: Option<Fault<Reason>>,
-    /// Withdrawn types of which nothing of ours is left.
-    pub withdrawn: BTreeSet<RecordType>,
+}
+
+impl Planned {
+    /// Whether nothing of ours of this type is there, although nothing was written yet: what is to be made does not count.
+    pub fn is_gone(&self, type_: &RecordType) -> bool {
+        let touches = |change: &Change| {
+            let is_mark = change.name().is_some_and(ownership::is_kept);
+            change.before.is_some() && (is_mark || change.type_() == Some(type_))
+        };
+        self.conflict.is_none() && !self.changes.iter().any(touches)
+    }
 }
 
 /// A zone's record sets, by name and type.
@@ -80,8 +89,24 @@ impl Want {
 pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Planned {
     let [_, mark_name] = match want.names(&zone.domain) {
         Ok(names) => names,
+        // No mark, nothing of ours: it was never written.
+        Err(_) if want.sets.is_empty() => return Planned::default(),
         Err(fault) => return refused(fault),
     };
+    let planned = plan_at(mark_name, want, current, profile);
+    let is_done = planned.changes.is_empty() && planned.conflict.is_none();
+    if zone.safety.protected.contains(&want.name) && !is_done {
+        let message = format!("{} is protected: it is never written", want.name);
+        let fix = format!(
+            "ask the platform team: spec.safety.protected of the DnsZone {}",
+            zone.name
+        );
+        return refused(Fault::stalled(Reason::ProtectedName, message, fix));
+    }
+    planned
+}
+
+fn plan_at(mark_name: Fqdn, want: &Want, current: &Sets, profile: &Profile) -> Planned {
     let nothing = BTreeMap::new();
     let here = current.get(&want.name).unwrap_or(&nothing);
     let marked = current.get(&mark_name).and_then(|sets| sets.get(&RecordType::Txt));
@@ -93,14 +118,6 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         mark_name,
         marked,
     };
-    if zone.safety.protected.contains(&want.name) {
-        let message = format!("{} is protected: it is never written", want.name);
-        let fix = format!(
-            "ask the platform team: spec.safety.protected of the DnsZone {}",
-            zone.name
-        );
-        return refused(Fault::stalled(Reason::ProtectedName, message, fix));
-    }
     match mark {
         Some(mark) if is_of_another(&mark, want) => {
             let changes = round.retract();
@@ -109,7 +126,6 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
                 return Planned {
                     changes,
                     conflict: None,
-                    withdrawn: want.withdraw.clone(),
                 };
             }
             Planned {
@@ -118,6 +134,7 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
             }
         }
         Some(mark) => round.plan(&mark.types, profile),
+        None if marked.is_some() && want.sets.is_empty() => Planned::default(),
         None if marked.is_some() => {
             let message = format!("there is a TXT record at {}, where our mark is to be", round.mark_name);
             refused(not_ours(message, want))
@@ -128,8 +145,8 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
 
 fn refused(fault: Fault<Reason>) -> Planned {
     Planned {
+        changes: Vec::new(),
         conflict: Some(fault),
-        ..Planned::default()
     }
 }
 
@@ -220,7 +237,6 @@ impl Round<'_> {
         Planned {
             changes: self.ordered(owned, &kept, deletes, writes, profile),
             conflict: None,
-            withdrawn: self.want.withdraw.clone(),
         }
     }
 

@@ -162,7 +162,66 @@ fn what_nobody_marked_is_left_alone() {
     let mut gone = want("app.z.org", &[]);
     gone.withdraw = [RecordType::A].into();
     let planned = plan(&gone, &current, &shared(), &profile(BATCH));
-    assert_eq!((planned.changes, planned.withdrawn), (vec![], [RecordType::A].into()));
+    assert!(planned.is_gone(&RecordType::A));
+    assert_eq!(planned.changes, []);
+}
+
+#[test]
+fn what_was_never_written_is_gone_and_what_is_there_is_not() {
+    let mut gone = want("app.z.org", &[]);
+    gone.withdraw = [RecordType::A].into();
+    let is_gone = |want: &Want, current: &[RrSet]| {
+        let planned = plan(want, &by_name(current.to_vec()), &shared(), &profile(BATCH));
+        planned.is_gone(&RecordType::A)
+    };
+    let a = set("app.z.org", "A", "192.0.2.1");
+    assert!(is_gone(&gone, &[]));
+    assert!(!is_gone(&gone, &[a.clone(), ours("app.z.org", &["A"])]));
+    assert!(!is_gone(&gone, &[ours("app.z.org", &["A"])]), "our mark is left");
+    // What is to come beside it does not keep it.
+    let mut other = want("app.z.org", &[set("app.z.org", "TXT", "hello")]);
+    other.withdraw = gone.withdraw.clone();
+    assert!(is_gone(&other, &[]));
+    assert!(!is_gone(&other, &[a, ours("app.z.org", &["A"])]));
+    // A text of somebody else where our mark would be: ours is not there.
+    let mut text = ours("app.z.org", &["A"]);
+    text.values = ["hello".to_owned()].into();
+    assert!(is_gone(&gone, std::slice::from_ref(&text)));
+    assert_eq!(
+        plan(&gone, &by_name([text]), &shared(), &profile(BATCH)).changes,
+        [],
+        "and it is left alone"
+    );
+    // A name without room for a mark was never written.
+    let long = format!(
+        "{}.z.org",
+        ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(59)].join(".")
+    );
+    let mut long = want(&long, &[]);
+    long.withdraw = gone.withdraw.clone();
+    assert!(long.names(&name("z.org")).is_err());
+    assert!(is_gone(&long, &[]));
+}
+
+#[test]
+fn a_protected_name_holds_up_only_what_would_change_it() {
+    let a = set("www.z.org", "A", "192.0.2.1");
+    let written = [a.clone(), ours("www.z.org", &["A"])];
+    let refusal = |want: &Want, current: &[RrSet]| {
+        let planned = plan(want, &by_name(current.to_vec()), &shared(), &profile(BATCH));
+        assert_eq!(planned.changes, []);
+        planned.conflict.map(|fault| fault.reason)
+    };
+    assert_eq!(
+        refusal(&want("www.z.org", &[a]), &written),
+        None,
+        "it is there as asked"
+    );
+    let mut gone = want("www.z.org", &[]);
+    gone.withdraw = [RecordType::A].into();
+    assert_eq!(refusal(&gone, &written), Some(Reason::ProtectedName));
+    assert_eq!(refusal(&gone, &[]), None, "nothing of ours is there");
+    assert_eq!(refusal(&gone, &[set("www.z.org", "A", "198.51.100.1")]), None);
 }
 
 #[test]
