@@ -78,7 +78,7 @@ async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
     );
     assert_eq!(zone.plan.iter().filter(|change| change.type_ == "A").count(), 5);
     assert_eq!(server.all("breaker.example").await, before, "nothing was deleted");
-    world.claim("n0.breaker.example", "Orphaned").await;
+    world.claim("n0.breaker.example", "Withdrawing").await;
     // Nothing else is written either, by whomever.
     world
         .commit(&red, "new", "{name: new.breaker.example, targets: [192.0.2.99]}")
@@ -179,6 +179,18 @@ async fn a_zone_in_report_counts_plans_and_writes_nothing() {
     assert_eq!((counts.owned, counts.foreign, counts.orphaned), (0, 4, 0));
     assert_eq!(server.all("report.example").await, before);
 
+    // A name that never was in the zone is given up like any other.
+    for name in ["left", "www"] {
+        let spec = format!("{{name: {name}.report.example, targets: [192.0.2.1]}}");
+        world.commit(&blue, name, &spec).await;
+    }
+    world.record(&blue, "left", "ZoneNotWritten").await;
+    for name in ["left", "www"] {
+        world.delete(&blue, name).await;
+        world.claim(&format!("{name}.report.example"), "Releasing").await;
+    }
+    assert_eq!(server.all("report.example").await, before);
+
     world.change_zone("report", "{mode: Enforce}").await;
     world.record(&blue, "app", "Published").await;
     world.audit("report").await;
@@ -198,7 +210,7 @@ async fn a_paused_zone_is_not_written_until_it_goes_on() {
         .await;
     world.record(&blue, "n0", "ZoneNotWritten").await;
     world.delete(&blue, "n1").await;
-    world.claim("n1.paused.example", "Orphaned").await;
+    world.claim("n1.paused.example", "Withdrawing").await;
     assert_eq!(server.all("paused.example").await, before);
     world.change_zone("paused", "{paused: false}").await;
     world.record(&blue, "n0", "Published").await;

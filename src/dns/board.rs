@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::Request;
+use tremplin_core::dns::Reason;
 use tremplin_core::dns::status::Progress;
+use tremplin_core::fault::Fault;
 
 use crate::key::Key;
 
@@ -38,7 +40,7 @@ struct Inner {
     work: BTreeMap<String, Work>,
     progress: HashMap<Key, Progress>,
     /// Why the withdrawals of a claim are not done.
-    stuck: HashMap<String, String>,
+    stuck: HashMap<String, Fault<Reason>>,
     /// What a desk is asked to do, by claim.
     requests: HashMap<String, Vec<Request>>,
     /// What a provider said of what was written, by zone, and until when that is not asked again.
@@ -139,12 +141,12 @@ impl Board {
     }
 
     /// Why the withdrawals of a claim are not done.
-    pub fn stuck(&self, claim: &str) -> Option<String> {
+    pub fn stuck(&self, claim: &str) -> Option<Fault<Reason>> {
         self.lock().stuck.get(claim).cloned()
     }
 
     /// Notes why the withdrawals of a claim are not done; `None`: they are. Tells whether that is news.
-    pub fn note_stuck(&self, claim: &str, why: Option<String>) -> bool {
+    pub fn note_stuck(&self, claim: &str, why: Option<Fault<Reason>>) -> bool {
         let mut inner = self.lock();
         let news = inner.stuck.get(claim) != why.as_ref();
         match why {

@@ -158,7 +158,8 @@ impl Dns {
             }
             _ => {
                 let why = format!("there is no DnsZone {} that can be used", claim.spec.zone);
-                self.board.note_stuck(&name, Some(why));
+                self.board
+                    .note_stuck(&name, Some(Fault::stalled(Reason::NoZone, why, "")));
             }
         }
     }

@@ -5,19 +5,65 @@ use std::time::Duration;
 
 use tremplin_core::api::DnsClaim;
 use tremplin_core::api::dns::Withdrawal;
+use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::status::Progress;
-use tremplin_core::dns::{Fqdn, Reason};
-use tremplin_core::fault::Fault;
+use tremplin_core::dns::{Fqdn, Reason, RecordType};
+use tremplin_core::fault::{Class, Fault};
 
 use super::board::Work;
 use super::write::{Asking, Refusals, Task};
 use super::zones::Round;
-use super::{cluster_key, drift, providers};
+use super::{Dns, cluster_key, drift, providers};
+use crate::cluster::Seen;
 use crate::driver::Cause;
+use crate::key::Key;
 
 /// When a provider that did not answer or was asked too often is tried again.
 const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
+
+impl Dns {
+    /// What keeps a zone from being used at all, for all that waits for it.
+    pub(super) fn refuse_work(&self, work: &Work, fault: &Fault<Reason>) {
+        for key in work.records.iter().chain(&work.unpublished) {
+            self.note_fault(key, fault);
+        }
+        for claim in &work.claims {
+            self.note_stuck(claim, Some(fault.clone()));
+        }
+    }
+
+    /// Notes on a record what keeps its zone from being written.
+    fn note_fault(&self, key: &Key, fault: &Fault<Reason>) {
+        let Some(seen) = self.records.get(key) else { return };
+        let Seen::Object(record) = &*seen else { return };
+        let wanted = programmed(&self.view(record).judgement.sets);
+        let drift = record.status.as_ref().and_then(|status| status.drift.clone());
+        self.note(
+            key,
+            Progress {
+                wanted,
+                result: Err(fault.clone()),
+                drift,
+                findings: Vec::new(),
+            },
+        );
+    }
+
+    /// Notes how far the writer is with a record, and wakes it when that is news.
+    pub(super) fn note(&self, key: &Key, progress: Progress) {
+        if self.board.note(key, progress) {
+            let _ = self.wake.records.send((key.clone(), Cause::Related));
+        }
+    }
+
+    /// Notes why the withdrawals of a claim are not done, and wakes it when that is news.
+    fn note_stuck(&self, claim: &str, why: Option<Fault<Reason>>) {
+        if self.board.note_stuck(claim, why) {
+            let _ = self.wake.claims.send((cluster_key(claim), Cause::Related));
+        }
+    }
+}
 
 impl Round<'_> {
     /// The first failure puts everything back.
@@ -29,9 +75,7 @@ impl Round<'_> {
             self.dns.forget_provider(&self.zone.name);
         }
         self.refuse(&task.records, fault);
-        for claim in &task.claims {
-            self.stuck(claim, Some(fault.to_string()));
-        }
+        self.all_stuck(&task.claims, fault);
         self.dns.board.give_back(&self.zone.name, work);
         match fault.reason {
             // Somebody else wrote meanwhile: it is read anew at once.
@@ -51,12 +95,6 @@ impl Round<'_> {
                     findings: record.findings.clone(),
                 },
             );
-        }
-    }
-
-    pub(super) fn refuse_all(&self, work: &Work, fault: &Fault<Reason>) {
-        for key in work.records.iter().chain(&work.unpublished) {
-            self.dns.note_fault(key, fault);
         }
     }
 
@@ -111,42 +149,67 @@ impl Round<'_> {
     /// Withdrawals of which nothing is left are struck off the claim.
     pub(super) async fn withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, refused: &Refusals) {
         for claim in &task.claims {
-            let is_done = |withdrawal: &Withdrawal| {
-                let Ok(name) = Fqdn::parse(&withdrawal.name) else {
-                    return true;
-                };
-                !refused.contains_key(&name) && planned.get(&name).is_none_or(|planned| planned.conflict.is_none())
-            };
-            let left: Vec<_> = claim
-                .spec
-                .withdrawals
-                .iter()
-                .filter(|withdrawal| !is_done(withdrawal))
-                .cloned()
-                .collect();
-            let why = left.iter().find_map(|withdrawal| {
+            let why = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name).ok()?;
-                let refused = refused.get(&name).map(ToString::to_string);
-                refused.or_else(|| Some(planned.get(&name)?.conflict.as_ref()?.to_string()))
-            });
-            if left.len() < claim.spec.withdrawals.len() {
-                let change = serde_json::json!({"spec": {"withdrawals": left}});
-                if let Err(fault) = self.dns.change_claim(claim, &change).await {
-                    // The claim's own round passes them on again.
-                    tracing::debug!(%fault, "failed to strike off withdrawals");
-                    let name = claim.metadata.name.as_deref().unwrap_or_default();
-                    let _ = self.dns.wake.claims.send((cluster_key(name), Cause::Related));
-                }
-            }
+                let refused = refused.get(&name).map(providers::fault);
+                refused.or_else(|| planned.get(&name)?.conflict.clone())
+            };
+            let (left, why) = left(claim, why);
+            self.strike_off(claim, left).await;
             // What was struck off or is told anew wakes the claim; what stays as it was waits for the next audit.
             self.stuck(claim, why);
         }
     }
 
-    pub(super) fn stuck(&self, claim: &DnsClaim, why: Option<String>) {
-        let name = claim.metadata.name.clone().unwrap_or_default();
-        if self.dns.board.note_stuck(&name, why) {
-            let _ = self.dns.wake.claims.send((cluster_key(&name), Cause::Related));
+    /// Where nothing may be written, the withdrawals of which nothing of ours is in the zone are struck off: a record that
+    /// was never written keeps no name. The others wait, as `fault` says.
+    pub(super) async fn not_withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, fault: &Fault<Reason>) {
+        for claim in &task.claims {
+            let why = |withdrawal: &Withdrawal| {
+                let planned = planned.get(&Fqdn::parse(&withdrawal.name).ok()?)?;
+                let is_gone = planned.is_gone(&RecordType::of(&withdrawal.type_));
+                (!is_gone).then(|| planned.conflict.clone().unwrap_or_else(|| fault.clone()))
+            };
+            let (left, why) = left(claim, why);
+            self.strike_off(claim, left).await;
+            self.stuck(claim, why);
         }
     }
+
+    /// `left`: the withdrawals that stay on a claim.
+    async fn strike_off(&self, claim: &DnsClaim, left: Vec<Withdrawal>) {
+        if left.len() == claim.spec.withdrawals.len() {
+            return;
+        }
+        let change = serde_json::json!({"spec": {"withdrawals": left}});
+        if let Err(fault) = self.dns.change_claim(claim, &change).await {
+            // The claim's own round passes them on again.
+            tracing::debug!(%fault, "failed to strike off withdrawals");
+            let name = claim.metadata.name.as_deref().unwrap_or_default();
+            let _ = self.dns.wake.claims.send((cluster_key(name), Cause::Related));
+        }
+    }
+
+    pub(super) fn all_stuck(&self, claims: &[DnsClaim], fault: &Fault<Reason>) {
+        for claim in claims {
+            self.stuck(claim, Some(fault.clone()));
+        }
+    }
+
+    fn stuck(&self, claim: &DnsClaim, why: Option<Fault<Reason>>) {
+        self.dns
+            .note_stuck(claim.metadata.name.as_deref().unwrap_or_default(), why);
+    }
+}
+
+/// The withdrawals of a claim for which there is a reason to stay, and the first that no time takes away, or the first.
+fn left(
+    claim: &DnsClaim,
+    why: impl Fn(&Withdrawal) -> Option<Fault<Reason>>,
+) -> (Vec<Withdrawal>, Option<Fault<Reason>>) {
+    let with = |withdrawal: &Withdrawal| Some((withdrawal.clone(), why(withdrawal)?));
+    let (left, faults): (Vec<_>, Vec<_>) = claim.spec.withdrawals.iter().filter_map(with).unzip();
+    let stalled = faults.iter().find(|fault| fault.class == Class::Stalled);
+    let told = stalled.or(faults.first()).cloned();
+    (left, told)
 }

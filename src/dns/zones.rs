@@ -10,7 +10,7 @@ use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, 
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::profile::Publication;
-use tremplin_core::dns::status::{Progress, REFUSED, ZoneFacts, zone_status};
+use tremplin_core::dns::status::{REFUSED, ZoneFacts, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
 use tremplin_core::fault::{Class, Fault};
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
@@ -23,7 +23,7 @@ use super::{Dns, TOLERATED, until};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::dns_provider::Provider;
 use crate::dns_provider::authority::{Server, Start};
-use crate::driver::{Accident, Cause, Outcome, Reconcile};
+use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 
 /// When a credential that was refused is tried again, should its Secret not change before.
@@ -140,7 +140,7 @@ impl Dns {
                 round.facts.credential = (!is_api).then(|| Err(fault.clone()));
                 round.facts.fault = Some(fault.clone());
                 let work = self.board.take(&zone.name);
-                round.refuse_all(&work, &fault);
+                self.refuse_work(&work, &fault);
                 self.board.give_back(&zone.name, work);
                 round.tell().await?;
                 let again = if is_api { LOOK_FOR_API } else { VERIFY_AGAIN };
@@ -165,36 +165,10 @@ impl Dns {
         };
         let name = object.metadata.name.clone().unwrap_or_default();
         let work = self.board.take(&name);
-        for record in work.records.iter().chain(&work.unpublished) {
-            self.note_fault(record, &fault);
-        }
+        self.refuse_work(&work, &fault);
         self.board.give_back(&name, work);
         self.tell_zone(object, facts, (self.now)()).await?;
         Ok(after(&fault))
-    }
-
-    /// Notes on a record what keeps its zone from being written.
-    pub(super) fn note_fault(&self, key: &Key, fault: &Fault<Reason>) {
-        let Some(seen) = self.records.get(key) else { return };
-        let Seen::Object(record) = &*seen else { return };
-        let wanted = tremplin_core::dns::judge::programmed(&self.view(record).judgement.sets);
-        let drift = record.status.as_ref().and_then(|status| status.drift.clone());
-        self.note(
-            key,
-            Progress {
-                wanted,
-                result: Err(fault.clone()),
-                drift,
-                findings: Vec::new(),
-            },
-        );
-    }
-
-    /// Notes how far the writer is with a record, and wakes it when that is news.
-    pub(super) fn note(&self, key: &Key, progress: Progress) {
-        if self.board.note(key, progress) {
-            let _ = self.wake.records.send((key.clone(), Cause::Related));
-        }
     }
 
     pub(super) async fn tell_zone(
@@ -272,9 +246,7 @@ impl Round<'_> {
                 .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
             self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
             self.refuse(&asking, &fault);
-            for claim in &task.claims {
-                self.stuck(claim, Some(fault.to_string()));
-            }
+            self.not_withdrawn(&task, &planned, &fault).await;
             // Tried again when the zone changes: nothing is lost.
             self.dns.board.give_back(&self.zone.name, work);
             return None;

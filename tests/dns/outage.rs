@@ -71,7 +71,7 @@ async fn outage(server: Server, zone: &str, domain: &str) {
     let namespaces: Api<Namespace> = world.cluster();
     namespaces.delete(&red, &DeleteParams::default()).await.unwrap();
     assert!(begin.elapsed() < Duration::from_secs(20), "took {:?}", begin.elapsed());
-    world.claim(&format!("left.{domain}"), "Orphaned").await;
+    world.claim(&format!("left.{domain}"), "Withdrawing").await;
 
     server.restart().await;
     world.record(&blue, "created", "Published").await;

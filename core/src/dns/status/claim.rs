@@ -6,14 +6,14 @@ use super::not_ready;
 use crate::api::dns::{ApprovalRequest, DnsClaim, DnsClaimStatus, Request};
 use crate::conditions::{Conditions, READY, State};
 use crate::dns::reasons::Reason;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 
 /// What the status is made from, beside the claim.
 pub struct ClaimFacts {
     /// How many records and hosts use it.
     pub uses: usize,
     /// Why what was withdrawn is still in the zone, if it is known.
-    pub stuck: Option<String>,
+    pub stuck: Option<Fault<Reason>>,
     /// What waits for approval.
     pub approvals: Vec<ApprovalRequest>,
     /// What a desk is asked to do.
@@ -36,9 +36,10 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
     let mut conditions = Conditions::new(&old, generation, facts.now);
     let pending = claim.spec.withdrawals.len();
     if let Some(why) = facts.stuck.filter(|_| pending > 0) {
-        let message = format!("{pending} record set(s) could not be taken out of the zone: {why}");
-        let fault = Fault::stalled(Reason::Orphaned, message, "");
-        conditions.set("Orphaned", State::True, Reason::Orphaned.as_str(), &super::told(&fault));
+        let fault = still_there(pending, &why);
+        if fault.class == Class::Stalled {
+            conditions.set("Orphaned", State::True, Reason::Orphaned.as_str(), &super::told(&fault));
+        }
         not_ready(&mut conditions, &fault);
     } else if pending > 0 && facts.uses == 0 {
         let message = format!("{pending} record set(s) are about to be taken out of the zone");
@@ -61,11 +62,78 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
     }
 }
 
+/// What passes by itself, or by the platform team's opening the zone, leaves nothing behind: it is only not done yet.
+fn still_there(pending: usize, why: &Fault<Reason>) -> Fault<Reason> {
+    match why.class {
+        Class::Stalled => {
+            let message = format!("{pending} record set(s) could not be taken out of the zone: {why}");
+            Fault::stalled(Reason::Orphaned, message, "")
+        }
+        Class::Waiting | Class::Transient => {
+            let message = format!("{pending} record set(s) are still in the zone: {}", why.message);
+            let fix = if why.fix.is_empty() {
+                why.reason.action()
+            } else {
+                &why.fix
+            };
+            Fault::waiting(Reason::Withdrawing, message, fix)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::dns::Withdrawal;
+    use crate::conditions::{RECONCILING, STALLED, find};
     use crate::dns::claim::Key;
     use crate::dns::testing::{at, name, zone};
+
+    #[test]
+    fn only_what_no_time_takes_away_is_orphaned() {
+        let zone = zone("{domain: z.org, provider: {type: Request}}");
+        let mut claim = Key::of(&name("a.z.org"), &zone).claim(&zone, "team", at(0));
+        claim.spec.withdrawals = vec![Withdrawal {
+            name: "a.z.org".to_owned(),
+            type_: "A".to_owned(),
+        }];
+        for (why, reason, companion, orphaned) in [
+            (
+                Fault::transient(Reason::ProviderUnavailable, "it is away"),
+                "Withdrawing",
+                RECONCILING,
+                false,
+            ),
+            (
+                Fault::waiting(Reason::BreakerOpen, "nobody has looked", ""),
+                "Withdrawing",
+                RECONCILING,
+                false,
+            ),
+            (
+                Fault::stalled(Reason::ProviderRefused, "never", ""),
+                "Orphaned",
+                STALLED,
+                true,
+            ),
+        ] {
+            for uses in [0, 1] {
+                let facts = ClaimFacts {
+                    uses,
+                    stuck: Some(why.clone()),
+                    approvals: Vec::new(),
+                    requests: Vec::new(),
+                    now: at(0),
+                };
+                let conditions = claim_status(&claim, facts).conditions;
+                let ready = find(&conditions, READY).unwrap();
+                assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason));
+                assert!(ready.message.contains(&why.message), "{}", ready.message);
+                assert!(find(&conditions, companion).is_some(), "{why}");
+                assert_eq!(find(&conditions, "Orphaned").is_some(), orphaned, "{why}");
+            }
+        }
+    }
 
     #[test]
     fn no_list_is_longer_than_the_schema_takes() {
