@@ -16,6 +16,7 @@ mod external_dns;
 mod observe;
 mod outcome;
 mod providers;
+mod reading;
 mod records;
 mod report;
 mod snapshot;

@@ -17,6 +17,7 @@ use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
 use super::board::Work;
 use super::providers::{self, Ready};
+use super::reading;
 use super::report::after;
 use super::write::{self, Asking, Refusals, Task};
 use super::{Dns, TOLERATED, until};
@@ -217,17 +218,15 @@ impl Round<'_> {
 
     /// Reads, plans, writes, publishes and checks one task.
     async fn carry_out(&mut self, work: Work, mut task: Task) -> Option<Duration> {
-        let names = write::names(&task.wants, &self.zone.domain);
         let only_asking = work.records.is_empty() && work.claims.is_empty();
         if only_asking {
             let (asking, again) = self.told_delegations(task.records).await;
             return [self.check(asking, &[]).await, again].into_iter().flatten().min();
         }
-        let current = match write::read(&*self.provider, &names).await {
-            Ok(current) => current,
+        let planned = match reading::plan(&*self.provider, &task.wants, self.zone).await {
+            Ok(planned) => planned,
             Err(failure) => return Some(self.failed(work, &task, &providers::fault(&failure))),
         };
-        let planned = write::plan_all(&task.wants, &current, self.zone, self.provider.profile());
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), &planned);
         asking = self.told_drift(asking, &planned);
         let (going_on, children_again) = self.told_delegations(asking).await;
