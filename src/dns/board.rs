@@ -45,6 +45,8 @@ struct Inner {
     requests: HashMap<String, Vec<Request>>,
     /// What a provider said of what was written, by zone, and until when that is not asked again.
     deployed: HashMap<String, (Timestamp, Option<bool>)>,
+    /// How often in a row somebody else wrote to a zone while it was written.
+    crossed: HashMap<String, u32>,
 }
 
 impl Board {
@@ -93,6 +95,19 @@ impl Board {
         waiting.records.extend(work.records);
         waiting.claims.extend(work.claims);
         waiting.unpublished.extend(work.unpublished);
+    }
+
+    /// Somebody else wrote to a zone while it was written: how often in a row that happened.
+    pub fn crossed(&self, zone: &str) -> u32 {
+        let mut inner = self.lock();
+        let times = inner.crossed.entry(zone.to_owned()).or_default();
+        *times = times.saturating_add(1);
+        *times
+    }
+
+    /// A zone was written, or failed to be for another reason.
+    pub fn not_crossed(&self, zone: &str) {
+        self.lock().crossed.remove(zone);
     }
 
     /// How far the writer is with a record.

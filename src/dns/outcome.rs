@@ -14,13 +14,15 @@ use tremplin_core::fault::{Class, Fault};
 use super::board::Work;
 use super::write::{Asking, Refusals, Task};
 use super::zones::Round;
-use super::{Dns, cluster_key, drift, providers};
+use super::{Dns, TOLERATED, cluster_key, drift, providers};
 use crate::cluster::Seen;
 use crate::driver::Cause;
 use crate::key::Key;
 
 /// When a provider that did not answer or was asked too often is tried again.
 const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
+/// When a zone to which somebody else wrote meanwhile is read again.
+const READ_AGAIN: Duration = Duration::from_millis(50);
 
 impl Dns {
     /// What keeps a zone from being used at all, for all that waits for it.
@@ -68,6 +70,15 @@ impl Dns {
 impl Round<'_> {
     /// The first failure puts everything back.
     pub(super) fn failed(&mut self, work: Work, task: &Task, fault: &Fault<Reason>) -> Duration {
+        if fault.reason == Reason::Conflict {
+            if self.dns.board.crossed(&self.zone.name) <= TOLERATED {
+                // It is read anew at once, and nobody needs to know.
+                self.dns.board.give_back(&self.zone.name, work);
+                return READ_AGAIN;
+            }
+        } else {
+            self.dns.board.not_crossed(&self.zone.name);
+        }
         self.facts.fault = Some(fault.clone());
         if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
             self.facts.credential = Some(Err(fault.clone()));
@@ -78,8 +89,7 @@ impl Round<'_> {
         self.all_stuck(&task.claims, fault);
         self.dns.board.give_back(&self.zone.name, work);
         match fault.reason {
-            // Somebody else wrote meanwhile: it is read anew at once.
-            Reason::Conflict => Duration::from_millis(50),
+            Reason::Conflict => READ_AGAIN,
             _ => PROVIDER_AGAIN,
         }
     }

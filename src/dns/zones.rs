@@ -263,6 +263,7 @@ impl Round<'_> {
                 }
             }
         }
+        self.dns.board.not_crossed(&self.zone.name);
         if is_acknowledged {
             // Nor do the deletions that a human wanted count against what comes after.
             self.facts.kept.breaker = None;
