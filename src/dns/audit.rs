@@ -10,6 +10,7 @@ use tremplin_core::api::dns::RecordCounts;
 use tremplin_core::dns::ownership::{Mark, marked_name};
 use tremplin_core::dns::plan::{self, Sets};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
+use tremplin_core::fault::Fault;
 use tremplin_core::labels::AUDIT_REQUESTED_AT;
 
 use super::board::Work;
@@ -99,6 +100,12 @@ impl Round<'_> {
         }
     }
 
+    /// Why the zone or its provider refused a record when it was last tried; `None`: it did not.
+    fn refusal(&self, key: &Key) -> Option<Fault<Reason>> {
+        let fault = self.dns.board.progress(key)?.result.err()?;
+        matches!(fault.reason, Reason::NotOurs | Reason::ProviderRefused).then_some(fault)
+    }
+
     /// Looks at the whole zone when it is time. What differs becomes work. Tells when to look again.
     pub(super) async fn audit(&mut self) -> Option<Duration> {
         let name = &self.zone.name;
@@ -135,7 +142,11 @@ impl Round<'_> {
         }
         self.take_up_withdrawals();
         let serial = self.start.map(|start| i64::from(start.serial));
-        let unchanged = serial.is_some() && serial == self.facts.kept.audited_serial;
+        // What was refused may have been read while somebody else wrote, and before that was audited.
+        let is_refused = |key: &Key| self.refusal(key).is_some();
+        let unchanged = serial.is_some()
+            && serial == self.facts.kept.audited_serial
+            && !self.dns.records_of(self.zone).iter().any(is_refused);
         if unchanged && told.is_some() && !is_requested {
             self.dns.audits.note(name, self.now);
             return Some(again);
@@ -168,12 +179,10 @@ impl Round<'_> {
         let task = self.dns.task(&all, self.zone);
         let planned = write::plan_all(&task.wants, current, self.zone, self.provider.profile());
         for record in &task.records {
-            let differs = record.sets.iter().any(|set| {
-                planned
-                    .get(&set.name)
-                    .is_some_and(|planned| planned.conflict.is_some() || !planned.changes.is_empty())
-            });
-            if differs {
+            let here = || record.names().into_iter().filter_map(|name| planned.get(name));
+            // Also where nothing is to be written: what was refused is perhaps no longer, and the other way round.
+            let conflict = here().find_map(|planned| planned.conflict.clone());
+            if conflict != self.refusal(&record.key) || here().any(|planned| !planned.changes.is_empty()) {
                 self.dns.board.record(&self.zone.name, record.key.clone());
             }
         }

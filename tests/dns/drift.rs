@@ -1,7 +1,10 @@
 //! What somebody else changes in the zone: put right, told, or left alone.
 
 use k8s_openapi::jiff::Timestamp;
-use tremplin_core::api::DnsRecord;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tremplin_core::api::{DnsRecord, DnsZone};
+use tremplin_core::dns::RecordType as Kind;
 use tremplin_e2e::dns::query::RecordType;
 
 use crate::behind::set;
@@ -95,4 +98,29 @@ async fn with_the_policy_warn_drift_is_told_and_left() {
     world.change_zone("warn", "{drift: {policy: Repair}}").await;
     world.record(&blue, "app", "Published").await;
     assert_eq!(server.ask(host, RecordType::A).await, ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn what_was_taken_for_foreign_is_published_again_once_it_reads_as_ours() {
+    let (world, server, blue) = opened("torn", "{drift: {intervalSeconds: 10}}").await;
+    let marked = "_tremplin.app.torn.example";
+    let mark = server.current("torn.example", marked, "TXT").await;
+    server.tamper("torn.example", marked, "TXT", None).await;
+    world.record(&blue, "app", "NotOurs").await;
+    server.tamper("torn.example", marked, "TXT", mark).await;
+    // Another operator has looked at the zone since: by its serial nothing is new.
+    let client = server.client("torn.example");
+    let all = client.read_all().await.unwrap();
+    let soa = all.iter().find(|set| set.type_ == Kind::Soa).unwrap();
+    let serial: i64 = soa.values.first().unwrap().split(' ').nth(2).unwrap().parse().unwrap();
+    world
+        .cluster::<DnsZone>()
+        .patch_status(
+            "torn",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"status": {"auditedSerial": serial}})),
+        )
+        .await
+        .unwrap();
+    world.record(&blue, "app", "Published").await;
 }
