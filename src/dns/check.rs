@@ -133,8 +133,14 @@ impl Round<'_> {
 
     async fn answers(&self, record: &Asking) -> Vec<AuthorityAnswer> {
         let asked = self.servers.iter().map(async |server| {
-            for set in &record.answered {
-                let message = match authority::compare(server.address, set).await {
+            let whole = record.answered.iter().map(|set| (set, true));
+            for (set, alone) in whole.chain(record.included.iter().map(|set| (set, false))) {
+                let asked = if alone {
+                    authority::compare(server.address, set).await
+                } else {
+                    authority::includes(server.address, set).await
+                };
+                let message = match asked {
                     Ok(None) => continue,
                     Ok(Some(why)) | Err(why) => format!("{} {}: {why}", set.name, set.type_),
                 };

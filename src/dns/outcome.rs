@@ -108,6 +108,19 @@ impl Round<'_> {
         }
     }
 
+    /// Records that ask to change what is left as it is are told, and looked at again with the next round; the others stay.
+    pub(super) fn tell_kept(&self, task: &mut Task) {
+        for record in std::mem::take(&mut task.records) {
+            match task.why_kept(&record.sets) {
+                Some(fault) if !record.was_written => {
+                    self.dns.board.record(&self.zone.name, record.key.clone());
+                    self.refuse(&[record], fault);
+                }
+                _ => task.records.push(record),
+            }
+        }
+    }
+
     /// Records of which a name is somebody else's are told; the others go on.
     pub(super) fn told_conflicts(&self, asking: Vec<Asking>, planned: &BTreeMap<Fqdn, Planned>) -> Vec<Asking> {
         let mut going_on = Vec::new();
@@ -162,7 +175,8 @@ impl Round<'_> {
             let why = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name).ok()?;
                 let refused = refused.get(&name).map(providers::fault);
-                refused.or_else(|| planned.get(&name)?.conflict.clone())
+                let conflict = || planned.get(&name)?.conflict.clone();
+                refused.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
             };
             let (left, why) = left(claim, why);
             self.strike_off(claim, left).await;
@@ -178,7 +192,8 @@ impl Round<'_> {
             let why = |withdrawal: &Withdrawal| {
                 let planned = planned.get(&Fqdn::parse(&withdrawal.name).ok()?)?;
                 let is_gone = planned.is_gone(&RecordType::of(&withdrawal.type_));
-                (!is_gone).then(|| planned.conflict.clone().unwrap_or_else(|| fault.clone()))
+                let why = || planned.conflict.clone().unwrap_or_else(|| fault.clone());
+                task.why_not_withdrawn(withdrawal).or_else(|| (!is_gone).then(why))
             };
             let (left, why) = left(claim, why);
             self.strike_off(claim, left).await;

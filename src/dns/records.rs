@@ -144,6 +144,7 @@ impl Dns {
         };
         if is_other
             || !is_known && (before != asked || was_refused(record))
+            || was_not_accepted(record)
             || drift::is_to_be_put_right(record, zone, (self.now)())
         {
             self.board.record(&zone.name, key);
@@ -273,6 +274,14 @@ impl Dns {
 fn is_published(record: &DnsRecord) -> bool {
     let conditions = record.status.as_ref().map(|status| status.conditions.as_slice());
     conditions.is_some_and(|conditions| conditions::is_true(conditions, "Published"))
+}
+
+/// Whether it could not be judged, or was refused: its data was left as it is, and others may wait for that.
+fn was_not_accepted(record: &DnsRecord) -> bool {
+    let conditions = record.status.as_ref().map(|status| status.conditions.as_slice());
+    conditions
+        .and_then(|conditions| conditions::find(conditions, "Accepted"))
+        .is_some_and(|accepted| accepted.status != "True")
 }
 
 /// Whether the zone or its provider refused a record when it was last tried.

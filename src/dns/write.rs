@@ -7,7 +7,8 @@ use kube::ResourceExt as _;
 use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey};
-use tremplin_core::dns::judge::{Judgement, join, programmed};
+use tremplin_core::dns::gathered::{Gathered, Said, gather, is_noted};
+use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::ownership::{Owner, is_kept};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::{Atomicity, Profile};
@@ -26,10 +27,28 @@ use crate::key::Key;
 pub struct Task {
     /// What is asked for.
     pub wants: BTreeMap<Fqdn, Want>,
+    /// What is left as it is, and why.
+    pub kept: BTreeMap<Fqdn, Kept>,
     /// Which record asks for what.
     pub records: Vec<Asking>,
     /// The claims whose withdrawals are in it.
     pub claims: Vec<DnsClaim>,
+}
+
+/// What is left as it is at a name, by type, and why.
+pub type Kept = BTreeMap<RecordType, Fault<Reason>>;
+
+impl Task {
+    /// Why something that a record asks for is left as it is.
+    pub fn why_kept(&self, sets: &[RrSet]) -> Option<&Fault<Reason>> {
+        sets.iter().find_map(|set| self.kept.get(&set.name)?.get(&set.type_))
+    }
+
+    /// Why something that is to be withdrawn is left as it is.
+    pub fn why_not_withdrawn(&self, withdrawal: &Withdrawal) -> Option<Fault<Reason>> {
+        let name = Fqdn::parse(&withdrawal.name).ok()?;
+        self.kept.get(&name)?.get(&RecordType::of(&withdrawal.type_)).cloned()
+    }
 }
 
 /// A record that asks for something.
@@ -40,6 +59,8 @@ pub struct Asking {
     pub sets: Vec<RrSet>,
     /// What is to be answered: texts of other records of its namespace stand beside its own.
     pub answered: Vec<RrSet>,
+    /// What is to be among the answers, where the set is left as it is.
+    pub included: Vec<RrSet>,
     /// The same, as its status says it.
     pub programmed: Vec<ProgrammedSet>,
     /// Whether its status says that all of it is written already.
@@ -88,20 +109,19 @@ impl Dns {
         if !in_zone || claim.spec.holder.namespace != namespace || record.metadata.deletion_timestamp.is_some() {
             return;
         }
-        if !is_noted(record, &view.judgement.sets) {
+        if !is_noted(&written(record), &view.judgement.sets) {
             return;
         }
         for name in view.judgement.sets.iter().map(|set| &set.name).collect::<BTreeSet<_>>() {
-            if !task.wants.contains_key(name) {
-                let want = self.want(name, key, claim, zone);
-                task.wants.insert(name.clone(), want);
-            }
+            self.gather(task, name, key, claim, zone);
         }
         let asked = programmed(&view.judgement.sets);
         let before = record.status.as_ref().map(|status| &status.programmed);
         let joined = |set: &RrSet| task.wants.get(&set.name)?.sets.get(&set.type_).cloned();
+        let is_kept = |set: &&RrSet| task.why_kept(std::slice::from_ref(set)).is_some();
         task.records.push(Asking {
             answered: view.judgement.sets.iter().filter_map(joined).collect(),
+            included: view.judgement.sets.iter().filter(is_kept).cloned().collect(),
             key: record_key(record),
             was_written: before == Some(&asked),
             programmed: asked,
@@ -122,44 +142,37 @@ impl Dns {
         };
         for Withdrawal { name, .. } in &claim.spec.withdrawals {
             let Ok(name) = Fqdn::parse(name) else { continue };
-            if name.is_within(&zone.domain) && !task.wants.contains_key(&name) {
-                let want = self.want(&name, &key, claim, zone);
-                task.wants.insert(name, want);
+            if name.is_within(&zone.domain) {
+                self.gather(task, &name, &key, claim, zone);
             }
         }
         task.claims.push(claim.clone());
     }
 
     /// What all records of the claim's holder ask for at one name, and what was withdrawn there.
-    pub(super) fn want(&self, name: &Fqdn, key: &ClaimedKey, claim: &DnsClaim, zone: &Zone) -> Want {
+    fn gather(&self, task: &mut Task, name: &Fqdn, key: &ClaimedKey, claim: &DnsClaim, zone: &Zone) {
+        if task.wants.contains_key(name) {
+            return;
+        }
         let namespace = &claim.spec.holder.namespace;
         let below = self.below(namespace, key, zone);
-        let asked: Vec<RrSet> = below
+        let said: Vec<Said> = below
             .iter()
             .filter_map(|seen| match &**seen {
-                Seen::Object(record) => {
-                    let judgement = self.view(record).judgement;
-                    stays(record, &judgement).then_some(judgement.sets)
-                }
+                Seen::Object(record) => Some(Said {
+                    record: record.name_any(),
+                    written: written(record),
+                    judgement: self.view(record).judgement,
+                }),
                 Seen::Malformed(_) => None,
             })
-            .flatten()
             .collect();
-        let sets = join(name, &asked);
-        let withdrawn = claim
-            .spec
-            .withdrawals
-            .iter()
-            .filter(|withdrawal| withdrawal.name == name.as_str());
-        let withdraw = withdrawn
-            .map(|withdrawal| RecordType::of(&withdrawal.type_))
-            .filter(|type_| !sets.contains_key(type_))
-            .collect();
+        let Gathered { sets, withdraw, kept } = gather(name, &said, &claim.spec.withdrawals);
         let labels = self
             .namespaces
             .get(&cluster_key(namespace))
             .map(|known| known.labels.clone());
-        Want {
+        let want = Want {
             name: name.clone(),
             owner: Owner {
                 cluster: self.cluster.home.cluster.clone(),
@@ -169,32 +182,18 @@ impl Dns {
             sets,
             withdraw,
             adopted: claim::is_adopted(name, zone, &labels.unwrap_or_default()),
+        };
+        task.wants.insert(name.clone(), want);
+        if !kept.is_empty() {
+            task.kept.insert(name.clone(), kept);
         }
     }
 }
 
-/// Whether what a record asks for is to be in the zone: it may, or is there and would no longer be admitted.
-fn stays(record: &DnsRecord, judgement: &Judgement) -> bool {
-    match &judgement.verdict {
-        Ok(()) => is_noted(record, &judgement.sets),
-        Err(fault) if fault.reason == Reason::NoLongerAllowed => {
-            let written = record.status.as_ref().map(|status| status.programmed.as_slice());
-            written == Some(programmed(&judgement.sets).as_slice())
-        }
-        Err(_) => false,
-    }
-}
-
-/// Whether the status of a record names all that it asks for. Nothing is written before: a spec that changes meanwhile
-/// would leave behind what nobody knows of.
-pub fn is_noted(record: &DnsRecord, sets: &[RrSet]) -> bool {
-    let noted = record.status.as_ref().map(|status| status.programmed.as_slice());
-    let noted = noted.unwrap_or_default();
-    programmed(sets).iter().all(|set| {
-        noted
-            .iter()
-            .any(|noted| (&noted.name, &noted.type_) == (&set.name, &set.type_))
-    })
+/// What of a record is in the zone, or may be.
+fn written(record: &DnsRecord) -> Vec<ProgrammedSet> {
+    let status = record.status.as_ref();
+    status.map(|status| status.programmed.clone()).unwrap_or_default()
 }
 
 /// What each name comes to.

@@ -218,6 +218,7 @@ impl Round<'_> {
 
     /// Reads, plans, writes, publishes and checks one task.
     async fn carry_out(&mut self, work: Work, mut task: Task) -> Option<Duration> {
+        self.tell_kept(&mut task);
         let only_asking = work.records.is_empty() && work.claims.is_empty();
         if only_asking {
             let (asking, again) = self.told_delegations(task.records).await;

@@ -133,9 +133,25 @@ pub async fn compare(server: SocketAddr, wanted: &RrSet) -> Result<Option<String
         let found = answers.iter().any(|answer| !answer.answers.is_empty());
         return Ok((!found).then(|| "answers no address yet".to_owned()));
     }
+    differs(server, wanted, |found| found.values == wanted.values).await
+}
+
+/// Whether a server answers all of a set, whatever stands beside it. `Ok(Some(why))`: it does not.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn includes(server: SocketAddr, wanted: &RrSet) -> Result<Option<String>, String> {
+    differs(server, wanted, |found| found.values.is_superset(&wanted.values)).await
+}
+
+async fn differs(
+    server: SocketAddr,
+    wanted: &RrSet,
+    is_as_wanted: impl FnOnce(&RrSet) -> bool,
+) -> Result<Option<String>, String> {
     let found = lookup(server, &wanted.name, &wanted.type_).await?;
     Ok(match found {
-        Some(found) if found.values == wanted.values => None,
+        Some(found) if is_as_wanted(&found) => None,
         Some(found) => {
             let values: Vec<String> = found.values.into_iter().take(3).collect();
             Some(format!("answers {}", values.join(", ")))

@@ -336,7 +336,7 @@ impl Round<'_> {
 }
 
 /// Whether two types may be at one name: a CNAME stands alone (RFC 1034, 3.6.2), and an ALIAS answers for A and AAAA.
-fn may_stand_together(one: &RecordType, other: &RecordType) -> bool {
+pub fn may_stand_together(one: &RecordType, other: &RecordType) -> bool {
     use RecordType::{A, Aaaa, Alias, Cname};
     let alone = |type_: &RecordType| *type_ == Cname;
     match (one, other) {

@@ -22,6 +22,8 @@ reasons! {
         => "Wait. The message names the servers.";
     WaitingForApproval: "The zone wants the platform team's approval for this type."
         => "Ask the platform team to approve; the DnsClaim shows what to approve.";
+    WaitingForRecord: "Another DnsRecord of the namespace has data in the same record set and cannot be judged: the set is left as it is."
+        => "Correct or delete the DnsRecord that the message names.";
     WaitingForDesk: "A human at the zone's desk is asked to make the change."
         => "Wait, or ask the desk that the message names.";
     ZoneNotWritten: "The zone is in `mode: Report`, or paused: nothing is written."
