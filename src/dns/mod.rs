@@ -6,6 +6,7 @@
 mod answers;
 mod audit;
 mod board;
+mod breaker;
 mod check;
 mod claiming;
 mod claims;

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use tremplin_core::api::dns::{Breaker, Deletions, DnsZoneStatus, PlannedChange, ProviderType};
+use tremplin_core::api::dns::{Deletions, DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
-use tremplin_core::dns::plan::{Planned, Want};
+use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::profile::Publication;
-use tremplin_core::dns::status::{REFUSED, ZoneFacts, zone_status};
-use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
+use tremplin_core::dns::status::{ZoneFacts, zone_status};
+use tremplin_core::dns::{Change, Fqdn, Reason, Zone, breaker};
 use tremplin_core::fault::{Class, Fault};
-use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
 use super::board::Work;
+use super::breaker::{planned_change, refused_change};
 use super::providers::{self, Ready};
 use super::reading;
 use super::report::after;
@@ -274,41 +274,6 @@ impl Round<'_> {
         [again, children_again].into_iter().flatten().min()
     }
 
-    /// Why nothing may be written now.
-    fn may_not_write(&mut self, changes: &[Change]) -> Option<Fault<Reason>> {
-        if !self.zone.written {
-            return Some(write::not_written(self.zone, self.object.spec.paused == Some(true)));
-        }
-        if self.is_acknowledged() {
-            // A human has looked: these changes are wanted, and counting begins anew.
-            self.facts.kept.breaker = None;
-            return None;
-        }
-        if changes.is_empty() {
-            return None;
-        }
-        let breaker = self.facts.kept.breaker.get_or_insert_default();
-        if breaker.tripped_at.is_some() {
-            return Some(open_breaker(breaker, self.zone));
-        }
-        let owned = || self.dns.owned(self.zone);
-        let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
-        breaker.tripped_at = Some(Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)));
-        breaker.message = Some(why);
-        Some(open_breaker(breaker, self.zone))
-    }
-
-    /// Whether a human has acknowledged the breaker that is open.
-    fn is_acknowledged(&self) -> bool {
-        let breaker = self.facts.kept.breaker.as_ref();
-        let Some(tripped_at) = breaker.and_then(|breaker| breaker.tripped_at.as_ref()) else {
-            return false;
-        };
-        let annotations = self.object.metadata.annotations.as_ref();
-        let acknowledged = annotations.and_then(|annotations| annotations.get(BREAKER_ACKNOWLEDGED));
-        acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
-    }
-
     async fn write(&mut self, groups: Vec<write::Group>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
         self.snapshot(changes).await?;
         for change in changes {
@@ -336,15 +301,6 @@ impl Round<'_> {
         published.map_err(|failure| providers::fault(&failure))?;
         Ok(refused)
     }
-
-    fn forget_old_deletions(&mut self) {
-        if let Some(breaker) = &mut self.facts.kept.breaker {
-            breaker.deletions = breaker::recent(&breaker.deletions, self.now);
-            if *breaker == Breaker::default() {
-                self.facts.kept.breaker = None;
-            }
-        }
-    }
 }
 
 /// The names that are written: those of records that go on, and those of which something was withdrawn. (Of a text that
@@ -364,39 +320,6 @@ fn held_names(asking: &[Asking], planned: &BTreeMap<Fqdn, Planned>, claims: &[Dn
         .chain(withdrawn)
         .chain(retracted.map(|(name, _)| name.clone()))
         .collect()
-}
-
-fn open_breaker(breaker: &Breaker, zone: &Zone) -> Fault<Reason> {
-    let message = format!(
-        "the DnsZone {} is not written until the platform team has looked: {}",
-        zone.name,
-        breaker.message.as_deref().unwrap_or_default()
-    );
-    Fault::waiting(Reason::BreakerOpen, message, "")
-}
-
-fn planned_change(change: &Change) -> PlannedChange {
-    PlannedChange {
-        action: change.action().to_owned(),
-        name: change.name().map(ToString::to_string).unwrap_or_default(),
-        type_: change.type_().map(ToString::to_string).unwrap_or_default(),
-        detail: change
-            .after
-            .as_ref()
-            .map(|set| set.values.iter().cloned().collect::<Vec<_>>().join(", ")),
-    }
-}
-
-/// What is refused, in a plan.
-fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
-    let fault = planned.conflict.as_ref()?;
-    let types: Vec<_> = want.sets.keys().map(RecordType::as_str).collect();
-    Some(PlannedChange {
-        action: REFUSED.to_owned(),
-        name: want.name.to_string(),
-        type_: types.join(","),
-        detail: Some(fault.message.clone()),
-    })
 }
 
 /// When something of the zone is to be looked at next, by its interval.

@@ -1,0 +1,93 @@
+//! Whether a zone may be written now: its mode, its pause and its breaker; and what is told of changes that wait.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::dns::{Breaker, PlannedChange};
+use tremplin_core::dns::plan::{Planned, Want};
+use tremplin_core::dns::status::REFUSED;
+use tremplin_core::dns::{Change, Reason, RecordType, Zone, breaker};
+use tremplin_core::fault::Fault;
+use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
+
+use super::write;
+use super::zones::Round;
+
+impl Round<'_> {
+    /// Why nothing may be written now.
+    pub(super) fn may_not_write(&mut self, changes: &[Change]) -> Option<Fault<Reason>> {
+        if !self.zone.written {
+            return Some(write::not_written(self.zone, self.object.spec.paused == Some(true)));
+        }
+        if self.is_acknowledged() {
+            // A human has looked: these changes are wanted, and counting begins anew.
+            self.facts.kept.breaker = None;
+            return None;
+        }
+        if changes.is_empty() {
+            return None;
+        }
+        let breaker = self.facts.kept.breaker.get_or_insert_default();
+        if breaker.tripped_at.is_some() {
+            return Some(open_breaker(breaker, self.zone));
+        }
+        let owned = || self.dns.owned(self.zone);
+        let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
+        breaker.tripped_at = Some(Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)));
+        breaker.message = Some(why);
+        Some(open_breaker(breaker, self.zone))
+    }
+
+    /// Whether a human has acknowledged the breaker that is open.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        let breaker = self.facts.kept.breaker.as_ref();
+        let Some(tripped_at) = breaker.and_then(|breaker| breaker.tripped_at.as_ref()) else {
+            return false;
+        };
+        let annotations = self.object.metadata.annotations.as_ref();
+        let acknowledged = annotations.and_then(|annotations| annotations.get(BREAKER_ACKNOWLEDGED));
+        acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
+    }
+
+    pub(super) fn forget_old_deletions(&mut self) {
+        if let Some(breaker) = &mut self.facts.kept.breaker {
+            breaker.deletions = breaker::recent(&breaker.deletions, self.now);
+            if *breaker == Breaker::default() {
+                self.facts.kept.breaker = None;
+            }
+        }
+    }
+}
+
+fn open_breaker(breaker: &Breaker, zone: &Zone) -> Fault<Reason> {
+    let message = format!(
+        "the DnsZone {} is not written until the platform team has looked: {}",
+        zone.name,
+        breaker.message.as_deref().unwrap_or_default()
+    );
+    Fault::waiting(Reason::BreakerOpen, message, "")
+}
+
+/// A change, in a plan.
+pub(super) fn planned_change(change: &Change) -> PlannedChange {
+    PlannedChange {
+        action: change.action().to_owned(),
+        name: change.name().map(ToString::to_string).unwrap_or_default(),
+        type_: change.type_().map(ToString::to_string).unwrap_or_default(),
+        detail: change
+            .after
+            .as_ref()
+            .map(|set| set.values.iter().cloned().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What is refused, in a plan.
+pub(super) fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
+    let fault = planned.conflict.as_ref()?;
+    let types: Vec<_> = want.sets.keys().map(RecordType::as_str).collect();
+    Some(PlannedChange {
+        action: REFUSED.to_owned(),
+        name: want.name.to_string(),
+        type_: types.join(","),
+        detail: Some(fault.message.clone()),
+    })
+}
