@@ -1,16 +1,23 @@
-//! A provider that serves what was written only later: the wait is told in its own words.
+//! A provider that serves what was written only later: the wait is told in its own words, and what was written without
+//! being published is published all the same.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
 
 use std::time::Duration;
 
-use common::{eventually, start};
+use common::{HOME, Operator, eventually, install, settings, start};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::DeleteParams;
 use tremplin_core::api::{DnsRecord, DnsZone};
 use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
+use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
 use tremplin_e2e::dns::query::RecordType;
+use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 use world::{Server, World, message};
 
 #[tokio::test]
@@ -40,4 +47,89 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
     assert_eq!(message(&zone.status.unwrap().conditions, "Ready"), "");
     let Server::Ovh(fake) = server else { unreachable!() };
     fake.assert_clean();
+}
+
+/// A zone of OVHcloud, reached through a proxy.
+async fn behind_proxy(world: &World, name: &str) -> (Server, FaultProxy) {
+    let domain = format!("{name}.example");
+    let fake = Ovh::start(FakeOptions::new(&domain)).await.unwrap();
+    let proxy = FaultProxy::start(fake.url()).await.unwrap();
+    let server = Server::Ovh(fake);
+    let settings = format!(
+        "{{provider: {{type: OVH, secretRef: {{name: {name}}}, ovh: {{url: '{}'}}}}, claims: {{releaseAfterSeconds: 3600}}}}",
+        proxy.url()
+    );
+    world.open(name, &domain, &server, &settings).await;
+    (server, proxy)
+}
+
+#[tokio::test]
+async fn what_a_failed_refresh_left_unpublished_is_published_before_anything_is_said_of_it() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let (server, proxy) = behind_proxy(&world, "fails").await;
+    let blue = world.team(control_plane, "blue").await;
+    for fault in [Fault::Status(500, None), Fault::Reset] {
+        proxy.like("POST", "refresh", fault);
+    }
+    let spec = "{name: app.fails.example, targets: [192.0.2.1]}";
+    world.commit(&blue, "app", spec).await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(proxy.planned(), 0);
+    assert_eq!(server.ask("app.fails.example", RecordType::A).await, ["192.0.2.1"]);
+
+    proxy.like("POST", "refresh", Fault::Status(500, None));
+    world.delete(&blue, "app").await;
+    world.claim("app.fails.example", "Releasing").await;
+    assert_eq!(proxy.planned(), 0);
+    eventually("a name that was let go is no longer served", async || {
+        let answers = server.ask("app.fails.example", RecordType::A).await;
+        answers.is_empty().then_some(())
+    })
+    .await;
+    eventually("the zone's status tells that nothing is left to publish", async || {
+        let status = world.zone("fails", "Synced").await.status.unwrap();
+        status.unpublished.is_none().then_some(())
+    })
+    .await;
+    // At rest nothing is published again.
+    let Server::Ovh(fake) = server else { unreachable!() };
+    fake.forget_calls();
+    world
+        .commit(&blue, "other", "{name: other.fails.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "other", "Published").await;
+    let refreshes = fake
+        .calls()
+        .iter()
+        .filter(|call| call.path.ends_with("/refresh"))
+        .count();
+    assert_eq!(refreshes, 1);
+    fake.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_the_refresh_what_was_written_is_published() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let world = World {
+        client: install(&control_plane).await,
+    };
+    let (server, proxy) = behind_proxy(&world, "killed").await;
+    let blue = world.team(&control_plane, "blue").await;
+    let operator = || Operator::start(&control_plane.admin_config(), settings(&[]), |client| client);
+    let first = operator();
+    proxy.like("POST", "refresh", Fault::Hang);
+    let spec = "{name: app.killed.example, targets: [192.0.2.1]}";
+    world.commit(&blue, "app", spec).await;
+    eventually("the refresh is under way", async || {
+        (proxy.planned() == 0).then_some(())
+    })
+    .await;
+    first.kill();
+    let leases = world.of::<Lease>(HOME);
+    let _ = leases.delete("tremplin-controller", &DeleteParams::default()).await;
+    let second = operator();
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(server.ask("app.killed.example", RecordType::A).await, ["192.0.2.1"]);
+    second.stop().await.unwrap();
 }

@@ -85,6 +85,12 @@ impl Board {
         self.lock().work.remove(zone).unwrap_or_default()
     }
 
+    /// Whether something in a zone is written and not yet answered by every server.
+    pub fn is_behind(&self, zone: &str) -> bool {
+        let inner = self.lock();
+        inner.work.get(zone).is_some_and(|work| !work.unpublished.is_empty())
+    }
+
     /// What could not be done comes back.
     pub fn give_back(&self, zone: &str, work: Work) {
         if work.is_empty() {

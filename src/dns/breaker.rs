@@ -1,7 +1,5 @@
 //! Whether a zone may be written now: its mode, its pause and its breaker; and what is told of changes that wait.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{Breaker, PlannedChange};
 use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::status::REFUSED;
@@ -10,7 +8,7 @@ use tremplin_core::fault::Fault;
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
 use super::write;
-use super::zones::Round;
+use super::zones::{Round, in_seconds};
 
 impl Round<'_> {
     /// Why nothing may be written now.
@@ -32,7 +30,7 @@ impl Round<'_> {
         }
         let owned = || self.dns.owned(self.zone);
         let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
-        breaker.tripped_at = Some(Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)));
+        breaker.tripped_at = Some(in_seconds(self.now));
         breaker.message = Some(why);
         Some(open_breaker(breaker, self.zone))
     }

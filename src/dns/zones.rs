@@ -74,7 +74,8 @@ impl Reconcile for Zones {
 /// A round on a zone: what it works with, and what it found out.
 pub(super) struct Round<'a> {
     pub dns: &'a Dns,
-    pub object: &'a DnsZone,
+    /// With its status as it was last written.
+    pub object: DnsZone,
     pub zone: &'a Zone,
     pub provider: Arc<dyn Provider>,
     pub servers: Vec<Server>,
@@ -118,7 +119,7 @@ impl Dns {
         };
         let mut round = Round {
             dns: self,
-            object,
+            object: object.clone(),
             zone: &zone,
             provider,
             servers: Vec::new(),
@@ -178,12 +179,16 @@ impl Dns {
         facts: ZoneFacts,
         now: Timestamp,
     ) -> Result<(), Fault<Reason>> {
-        let new: DnsZoneStatus = zone_status(object, facts, now);
-        if object.status.as_ref() == Some(&new) {
+        let new = zone_status(object, facts, now);
+        self.write_zone_status(object, &new).await
+    }
+
+    async fn write_zone_status(&self, object: &DnsZone, new: &DnsZoneStatus) -> Result<(), Fault<Reason>> {
+        if object.status.as_ref() == Some(new) {
             return Ok(());
         }
         let unwritable = |error: serde_json::Error| Fault::transient(Reason::InternalError, error.to_string());
-        let status = serde_json::to_value(&new).map_err(unwritable)?;
+        let status = serde_json::to_value(new).map_err(unwritable)?;
         let seen = Seen::Object(Box::new(object.clone()));
         self.cluster
             .report(&self.zones, &seen, &status, &new.conditions, &[])
@@ -195,13 +200,18 @@ impl Dns {
 impl Round<'_> {
     async fn tell(mut self) -> Result<(), Fault<Reason>> {
         self.forget_old_deletions();
-        self.dns.tell_zone(self.object, self.facts, self.now).await
+        self.dns.tell_zone(&self.object, self.facts, self.now).await
     }
 
     /// Audits when it is time, writes what is to be written, asks who is still behind. Tells when to look again.
     async fn work(&mut self) -> Option<Duration> {
         self.ask_authorities().await;
+        let audited = self.dns.audits.last(&self.zone.name);
         let audit_again = self.audit().await;
+        if audited != self.dns.audits.last(&self.zone.name) && self.dns.board.is_behind(&self.zone.name) {
+            // Told that it is published, a provider may have left something out.
+            self.note_unpublished();
+        }
         let work = self.dns.board.take(&self.zone.name);
         let task = self.dns.task(&work, self.zone);
         let again = if task.wants.is_empty() {
@@ -209,7 +219,8 @@ impl Round<'_> {
             if self.is_acknowledged() {
                 self.facts.kept.breaker = None;
             }
-            None
+            let published = self.publish().await;
+            published.err().map(|fault| self.failed(work, &task, &fault))
         } else {
             self.carry_out(work, task).await
         };
@@ -221,6 +232,9 @@ impl Round<'_> {
         self.tell_kept(&mut task);
         let only_asking = work.records.is_empty() && work.claims.is_empty();
         if only_asking {
+            if let Err(fault) = self.publish().await {
+                return Some(self.failed(work, &task, &fault));
+            }
             let (asking, again) = self.told_delegations(task.records).await;
             return [self.check(asking, &[]).await, again].into_iter().flatten().min();
         }
@@ -251,19 +265,14 @@ impl Round<'_> {
             self.dns.board.give_back(&self.zone.name, work);
             return None;
         }
-        let mut refused = Refusals::new();
-        if !changes.is_empty() {
-            match self.write(groups, &changes).await {
-                Ok(told) => {
-                    asking = self.told_refusals(asking, &told);
-                    refused = told;
-                }
-                Err(fault) => {
-                    task.records = asking;
-                    return Some(self.failed(work, &task, &fault));
-                }
+        let refused = match self.write(groups, &changes).await {
+            Ok(refused) => refused,
+            Err(fault) => {
+                task.records = asking;
+                return Some(self.failed(work, &task, &fault));
             }
-        }
+        };
+        asking = self.told_refusals(asking, &refused);
         self.dns.board.not_crossed(&self.zone.name);
         if is_acknowledged {
             // Nor do the deletions that a human wanted count against what comes after.
@@ -274,8 +283,15 @@ impl Round<'_> {
         [again, children_again].into_iter().flatten().min()
     }
 
+    /// Writes, and publishes what is written.
     async fn write(&mut self, groups: Vec<write::Group>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
+        if changes.is_empty() {
+            self.publish().await?;
+            return Ok(Refusals::new());
+        }
         self.snapshot(changes).await?;
+        self.note_unpublished();
+        self.tell_before().await?;
         for change in changes {
             tracing::info!(
                 zone = self.zone.name,
@@ -287,20 +303,49 @@ impl Round<'_> {
         }
         let deleted = i32::try_from(breaker::deleted(changes)).unwrap_or(i32::MAX);
         if deleted > 0 {
-            let at = Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now));
+            let at = in_seconds(self.now);
             let breaker = self.facts.kept.breaker.get_or_insert_default();
             breaker.deletions.push(Deletions { at, count: deleted });
         }
         let written = write::write(&*self.provider, groups).await;
         // What was written is published also when the rest was not.
-        let published = match self.provider.profile().publication {
-            Publication::Explicit => self.provider.publish().await,
-            Publication::Immediate | Publication::Asynchronous | Publication::Controller => Ok(()),
-        };
+        let published = self.publish().await;
         let refused = written.map_err(|failure| providers::fault(&failure))?;
-        published.map_err(|failure| providers::fault(&failure))?;
+        published?;
         Ok(refused)
     }
+
+    /// Where publishing is a step of its own, it is to be done from now on, whoever comes to it.
+    fn note_unpublished(&mut self) {
+        if self.provider.profile().publication == Publication::Explicit {
+            self.facts.kept.unpublished.get_or_insert(in_seconds(self.now));
+        }
+    }
+
+    /// Publishes what may be written and is not published.
+    async fn publish(&mut self) -> Result<(), Fault<Reason>> {
+        if self.facts.kept.unpublished.is_none() || !self.zone.written {
+            return Ok(());
+        }
+        let published = self.provider.publish().await;
+        published.map_err(|failure| providers::fault(&failure))?;
+        self.facts.kept.unpublished = None;
+        Ok(())
+    }
+
+    /// What must be known of a write to whoever comes after it, should this program not come to its end.
+    async fn tell_before(&mut self) -> Result<(), Fault<Reason>> {
+        let mut status = self.object.status.clone().unwrap_or_default();
+        status.unpublished = self.facts.kept.unpublished.clone();
+        self.dns.write_zone_status(&self.object, &status).await?;
+        self.object.status = Some(status);
+        Ok(())
+    }
+}
+
+/// A time as statuses keep it.
+pub(super) fn in_seconds(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// The names that are written: those of records that go on, and those of which something was withdrawn. (Of a text that

@@ -310,6 +310,9 @@ pub struct DnsZoneStatus {
     /// What the breaker counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
+    /// Since when data may be written that the provider was not told to publish, where that is a step of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpublished: Option<Time>,
     /// When the credential ends, where the provider tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_expire_at: Option<Time>,
