@@ -7,6 +7,8 @@ mod behind;
 mod common;
 #[path = "dns/drift.rs"]
 mod drift;
+#[path = "dns/leaving.rs"]
+mod leaving;
 #[path = "dns/outage.rs"]
 mod outage;
 #[path = "dns/texts.rs"]

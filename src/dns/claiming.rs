@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use tremplin_core::api::dns::Withdrawal;
 use tremplin_core::api::{DnsClaim, DnsRecord};
-use tremplin_core::dns::claim::{self, Holding};
+use tremplin_core::dns::claim::{self, Holding, Occasion};
 use tremplin_core::dns::{Fqdn, Reason};
 use tremplin_core::fault::{Fault, Refusal};
 
@@ -103,13 +103,17 @@ impl Dns {
     }
 
     /// Adds withdrawals to a claim, whatever others write to it meanwhile.
-    pub(super) async fn withdraw(&self, mut claim: DnsClaim, more: Vec<Withdrawal>) -> Result<(), Fault<Reason>> {
+    pub(super) async fn withdraw(
+        &self,
+        mut claim: DnsClaim,
+        more: Vec<Withdrawal>,
+        occasion: Occasion,
+    ) -> Result<(), Fault<Reason>> {
         for _ in 0..ATTEMPTS {
-            let all = claim::with_withdrawals(&claim.spec, more.clone());
-            if all == claim.spec.withdrawals {
+            let Some(new) = claim::with_withdrawals(&claim.spec, more.clone(), occasion) else {
                 return Ok(());
-            }
-            let change = json!({"spec": {"withdrawals": all}});
+            };
+            let change = json!({"spec": {"withdrawals": new.withdrawals, "departures": new.departures}});
             let changed = self.cluster.change_object(&claim, &change, MANAGER).await;
             match changed {
                 Ok(Some(changed)) => {

@@ -8,6 +8,7 @@ use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
 use tremplin_core::conditions;
 use tremplin_core::dns::Reason;
+use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::status::{RecordFacts, record_status};
 use tremplin_core::fault::Fault;
@@ -134,7 +135,7 @@ impl Dns {
         if let Some(claim) = &view.claim
             && !dropped.is_empty()
         {
-            self.withdraw(claim.clone(), dropped).await?;
+            self.withdraw(claim.clone(), dropped, Occasion::Change).await?;
         }
         let key = record_key(record);
         let (is_other, is_known) = match self.board.progress(&key) {
@@ -177,7 +178,7 @@ impl Dns {
             let view = self.view(record);
             // What was asked for and may be written although the status does not say so yet.
             let asked = programmed_or_asked(&programmed, &view);
-            self.withdraw(claim, asked).await?;
+            self.withdraw(claim, asked, Occasion::Departure).await?;
         }
         let left: Vec<String> = finalizers
             .iter()

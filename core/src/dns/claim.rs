@@ -81,6 +81,7 @@ impl Key {
             // Whole seconds: what the API keeps of a time.
             claimed_at: Time(Timestamp::from_second(now.as_second()).unwrap_or(now)),
             withdrawals: Vec::new(),
+            departures: None,
             release_at: None,
         };
         DnsClaim::new(&self.object_name(), spec)
@@ -179,11 +180,35 @@ pub fn held_by_another(claim: &DnsClaimSpec, contact: Option<&str>) -> Fault<Rea
     Fault::stalled(Reason::NameHeld, message, fix).at("spec.name")
 }
 
-/// The withdrawals with more of them: each once, in order.
-pub fn with_withdrawals(claim: &DnsClaimSpec, more: impl IntoIterator<Item = Withdrawal>) -> Vec<Withdrawal> {
+/// Why something is to be withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A record no longer says it, and notes it with every round until it is struck off.
+    Change,
+    /// A record goes, and notes it once: what was noted before may be being struck off at this moment, by who saw the
+    /// name in use again.
+    Departure,
+}
+
+/// What a claim says when more is to be withdrawn: each once, in order. `None`: it says so already.
+pub fn with_withdrawals(
+    claim: &DnsClaimSpec,
+    more: impl IntoIterator<Item = Withdrawal>,
+    occasion: Occasion,
+) -> Option<DnsClaimSpec> {
+    let mut more = more.into_iter().peekable();
+    let departed = occasion == Occasion::Departure && more.peek().is_some();
     let mut all: std::collections::BTreeSet<_> = claim.withdrawals.iter().cloned().collect();
     all.extend(more);
-    all.into_iter().collect()
+    let new = DnsClaimSpec {
+        withdrawals: all.into_iter().collect(),
+        departures: match (departed, claim.departures) {
+            (true, before) => Some(before.unwrap_or_default().saturating_add(1)),
+            (false, before) => before,
+        },
+        ..claim.clone()
+    };
+    (new != *claim).then_some(new)
 }
 
 #[cfg(test)]
@@ -251,6 +276,30 @@ mod tests {
         assert!(
             told.contains("namespace blue") && told.contains("blue@example.org") && told.contains("free again"),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn what_a_record_leaves_moves_the_claim_also_when_it_was_noted_before() {
+        let zone = zone("{domain: z.org, provider: {type: Request}}");
+        let claim = Key::Subtree(name("x.z.org")).claim(&zone, "blue", at(5)).spec;
+        let data = || {
+            [Withdrawal {
+                name: "x.z.org".into(),
+                type_: "A".into(),
+            }]
+        };
+        let changed = with_withdrawals(&claim, data(), Occasion::Change).unwrap();
+        assert_eq!((changed.withdrawals.len(), changed.departures), (1, None));
+        assert_eq!(with_withdrawals(&changed, data(), Occasion::Change), None);
+        let left = with_withdrawals(&changed, data(), Occasion::Departure).unwrap();
+        assert_eq!((left.withdrawals.len(), left.departures), (1, Some(1)));
+        let again = with_withdrawals(&left, data(), Occasion::Departure).unwrap();
+        assert_eq!((again.withdrawals.len(), again.departures), (1, Some(2)));
+        assert_eq!(
+            with_withdrawals(&again, [], Occasion::Departure),
+            None,
+            "nothing was left"
         );
     }
 }

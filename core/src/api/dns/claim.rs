@@ -55,6 +55,11 @@ pub struct DnsClaimSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub withdrawals: Vec<Withdrawal>,
+    /// How many records have gone and left data to be withdrawn. It grows also when that was noted before, so that who
+    /// strikes it off sees that it was asked for anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub departures: Option<i64>,
     /// Until when nobody else gets the name, though its holder has no record left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxLength" = 40))]
