@@ -26,7 +26,7 @@ async fn a_delegation_is_published_only_once_the_child_servers_answer() {
             "cut",
             "cut.example",
             &server,
-            "{admission: {namespaces: {}, types: [A, NS]}}",
+            "{admission: {namespaces: {}, types: [A, NS], targets: {allowCIDRs: [192.0.2.0/24]}}}",
         )
         .await;
     let team = world.team(control_plane, "blue").await;
@@ -77,5 +77,18 @@ async fn a_delegation_is_published_only_once_the_child_servers_answer() {
     );
     // The mark stands beside the cut: below it, everything is the child's.
     assert_eq!(server.ask("app._tremplin.cut.example", RecordType::TXT).await.len(), 1);
+    // The name may cease to be a delegation and become one again: the mark goes along.
+    for (spec, beside, below) in [("{name: app.cut.example, targets: [192.0.2.7]}", 0, 1), (spec, 1, 0)] {
+        world.commit(&team, "app", spec).await;
+        world.record(&team, "app", "Published").await;
+        eventually("the mark is where it belongs", async || {
+            let marks = [
+                server.ask("app._tremplin.cut.example", RecordType::TXT).await.len(),
+                server.ask("_tremplin.app.cut.example", RecordType::TXT).await.len(),
+            ];
+            (marks == [beside, below]).then_some(())
+        })
+        .await;
+    }
     drop(child);
 }

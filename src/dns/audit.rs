@@ -200,7 +200,7 @@ fn count(current: &Sets, asked: &BTreeMap<&Fqdn, BTreeSet<&RecordType>>, domain:
     for (name, sets) in current {
         let mark = sets.get(&RecordType::Txt).and_then(Mark::of);
         if let (Some(mark), Some(marked)) = (mark, marked_name(name, domain)) {
-            ours.insert(marked, mark.types);
+            ours.entry(marked).or_default().extend(mark.types);
         }
     }
     let mut counts = RecordCounts::default();

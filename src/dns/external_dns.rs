@@ -176,17 +176,17 @@ impl ExternalDns {
     }
 }
 
-fn sets(entry: Entry, marks: impl IntoIterator<Item = Fqdn>) -> impl Iterator<Item = RrSet> {
-    let text = entry.mark;
-    let mark = move |name| {
-        Some(RrSet {
-            name,
-            type_: RecordType::Txt,
-            ttl: ownership::TTL,
-            values: [text.clone()?].into(),
-        })
-    };
-    entry.sets.into_values().chain(marks.into_iter().filter_map(mark))
+/// What an object says, with its mark where it would be in a zone.
+fn sets(entry: Entry, name: &Fqdn, domain: &Fqdn) -> Vec<RrSet> {
+    let delegated = entry.sets.contains_key(&RecordType::Ns);
+    let mark = entry.mark.zip(mark_name(name, domain, delegated).ok());
+    let mark = mark.map(|(text, name)| RrSet {
+        name,
+        type_: RecordType::Txt,
+        ttl: ownership::TTL,
+        values: [text].into(),
+    });
+    entry.sets.into_values().chain(mark).collect()
 }
 
 /// What a server has at a name, of the types that external-dns may have written or that would stand in the way. What a
@@ -252,15 +252,10 @@ impl Provider for ExternalDns {
 
     fn read<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>> {
         Box::pin(async move {
-            let mut marks: BTreeMap<Fqdn, Vec<Fqdn>> = BTreeMap::new();
-            for name in names {
-                match marked_name(name, &self.domain) {
-                    Some(marked) => marks.entry(marked).or_default().push(name.clone()),
-                    None => drop(marks.entry(name.clone()).or_default()),
-                }
-            }
-            let mut objects = self.objects(&marks.keys().cloned().collect()).await?;
-            let looked_up: BTreeMap<Fqdn, Known> = futures::stream::iter(marks.keys().cloned())
+            let about = |name: &Fqdn| marked_name(name, &self.domain).unwrap_or_else(|| name.clone());
+            let names: BTreeSet<Fqdn> = names.iter().map(about).collect();
+            let mut objects = self.objects(&names).await?;
+            let looked_up: BTreeMap<Fqdn, Known> = futures::stream::iter(names)
                 .map(|name| {
                     let object = objects.remove(&name);
                     async move { self.look_up(&name, object).await.map(|known| (name, known)) }
@@ -271,10 +266,7 @@ impl Provider for ExternalDns {
             let mut found = Vec::new();
             for (name, known) in &looked_up {
                 match known {
-                    Known::Ours(object) => {
-                        let marks = marks.remove(name).unwrap_or_default();
-                        found.extend(sets(Entry::of(object, name), marks));
-                    }
+                    Known::Ours(object) => found.extend(sets(Entry::of(object, name), name, &self.domain)),
                     Known::Theirs(there) => found.extend(there.iter().cloned()),
                 }
             }
@@ -296,9 +288,7 @@ impl Provider for ExternalDns {
                     let _ = self.cluster.remove_object(&object).await;
                     continue;
                 }
-                let delegated = entry.sets.contains_key(&RecordType::Ns);
-                let mark = mark_name(&name, &self.domain, delegated).ok();
-                found.extend(sets(entry, mark));
+                found.extend(sets(entry, &name, &self.domain));
             }
             Ok(found)
         })

@@ -199,8 +199,11 @@ impl Entry {
     /// Makes a change; one of the mark is one of the object's.
     pub fn apply(&mut self, change: &Change) {
         if change.name().is_some_and(is_kept) {
-            let after = change.after.as_ref();
-            self.mark = after.and_then(|set| set.values.first().cloned());
+            let text = |set: &Option<RrSet>| set.as_ref().and_then(|set| set.values.first().cloned());
+            // A mark that moves is made in one place and taken from the other: there is one on an object.
+            if change.after.is_some() || self.mark == text(&change.before) {
+                self.mark = text(&change.after);
+            }
             return;
         }
         match (&change.before, &change.after) {
@@ -343,6 +346,20 @@ mod tests {
         let change = place().change(&name("app.z.org"), &entry);
         assert_eq!(change["metadata"]["annotations"][MARK], Value::Null);
         assert_eq!(change["spec"]["endpoints"][0]["recordTTL"], 300);
+    }
+
+    #[test]
+    fn a_mark_that_moves_beside_its_name_stays_on_the_object() {
+        let text =
+            |types: &str| format!("heritage=tremplin,cluster=c,namespace=n,since=2026-01-01T00:00:00Z,types={types}");
+        let mark = |place: &str, types: &str| Mark::parse(&text(types)).unwrap().set(name(place));
+        let mut entry = Entry {
+            mark: Some(text("A")),
+            ..Entry::default()
+        };
+        entry.apply(&Change::create(mark("app._tremplin.z.org", "NS")));
+        entry.apply(&Change::delete(mark("_tremplin.app.z.org", "A")));
+        assert_eq!(entry.mark, Some(text("NS")));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judge::{Judgement, join, programmed};
 use super::name::Fqdn;
-use super::plan::may_stand_together;
 use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
 use crate::api::dns::{ProgrammedSet, Withdrawal};
@@ -125,7 +124,7 @@ impl Held<'_> {
 
 /// Whether another type cannot be changed while one is left as it is. (A delegation decides where the mark stands.)
 fn is_in_the_way(held: &RecordType, other: &RecordType) -> bool {
-    held == other || *held == RecordType::Ns || !may_stand_together(held, other)
+    held == other || *held == RecordType::Ns || !held.may_stand_beside(other)
 }
 
 fn without(

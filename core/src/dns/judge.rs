@@ -179,8 +179,8 @@ fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
     for set in sets {
         let others = older.iter().filter(|other| other.name == set.name);
         let clash = others.into_iter().find(|other| {
-            let alone = other.type_ == RecordType::Cname || set.type_ == RecordType::Cname;
-            alone || (other.type_ == set.type_ && set.type_ != RecordType::Txt)
+            let same = other.type_ == set.type_ && set.type_ != RecordType::Txt;
+            same || other.type_ == RecordType::Cname || !set.type_.may_stand_beside(&other.type_)
         });
         if let Some(other) = clash {
             let message = format!(

@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Change;
-use super::name::Fqdn;
-use super::ownership::{self, Mark, Owner, mark_name};
+use super::name::{Fqdn, NameError};
+use super::ownership::{self, Mark, Owner};
 use super::profile::{Atomicity, Profile};
 use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
 use super::zone::Zone;
 use crate::fault::Fault;
+use marks::Marks;
+
+mod marks;
 
 /// What is asked for at one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,35 +68,49 @@ pub fn by_name(sets: impl IntoIterator<Item = RrSet>) -> Sets {
 }
 
 impl Want {
-    /// The names that must be known to plan it: its own, and its mark's.
+    /// The names that must be known to plan it: its own, and where its mark may be.
     ///
     /// # Errors
     /// When the name is so long that its mark has none.
-    pub fn names(&self, zone: &Fqdn) -> Result<[Fqdn; 2], Fault<Reason>> {
-        let mark = mark_name(&self.name, zone, self.is_delegated()).map_err(|error| {
-            let message = format!(
-                "{} is so long that no ownership mark fits beside it: the mark {error}",
-                self.name
-            );
-            Fault::stalled(Reason::InvalidSpec, message, "use a shorter name").at("spec.name")
-        })?;
-        Ok([self.name.clone(), mark])
+    pub fn names(&self, zone: &Fqdn) -> Result<BTreeSet<Fqdn>, Fault<Reason>> {
+        let (below, beside) = marks::names(self, zone).map_err(|error| no_mark(&self.name, &error))?;
+        Ok([self.name.clone(), below].into_iter().chain(beside).collect())
     }
 
-    fn is_delegated(&self) -> bool {
-        self.sets.contains_key(&RecordType::Ns) || self.withdraw.contains(&RecordType::Ns)
+    /// What the marks of the name say.
+    ///
+    /// # Errors
+    /// When the name is so long that its mark has none.
+    pub fn marks(&self, current: &Sets, zone: &Fqdn) -> Result<Vec<Mark>, Fault<Reason>> {
+        let marks = Marks::of(self, current, zone).map_err(|error| no_mark(&self.name, &error))?;
+        Ok(marks.said().collect())
     }
+}
+
+fn no_mark(name: &Fqdn, error: &NameError) -> Fault<Reason> {
+    let message = format!("{name} is so long that no ownership mark fits beside it: the mark {error}");
+    Fault::stalled(Reason::InvalidSpec, message, "use a shorter name").at("spec.name")
 }
 
 /// What is to be done at one name. `current` holds everything at the names of [`Want::names`].
 pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Planned {
-    let [_, mark_name] = match want.names(&zone.domain) {
-        Ok(names) => names,
+    let marks = match Marks::of(want, current, &zone.domain) {
+        Ok(marks) => marks,
         // No mark, nothing of ours: it was never written.
         Err(_) if want.sets.is_empty() => return Planned::default(),
-        Err(fault) => return refused(fault),
+        Err(error) => return refused(no_mark(&want.name, &error)),
     };
-    let planned = plan_at(mark_name, want, current, profile);
+    let nothing = BTreeMap::new();
+    let round = Round {
+        want,
+        is_apex: want.name == zone.domain,
+        here: current.get(&want.name).unwrap_or(&nothing),
+        marks,
+    };
+    let planned = match round.marks.said().find(|mark| is_of_another(mark, want)) {
+        Some(mark) => round.give_way(&mark),
+        None => round.plan(profile),
+    };
     let is_done = planned.changes.is_empty() && planned.conflict.is_none();
     if zone.safety.protected.contains(&want.name) && !is_done {
         let message = format!("{} is protected: it is never written", want.name);
@@ -104,43 +121,6 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         return refused(Fault::stalled(Reason::ProtectedName, message, fix));
     }
     planned
-}
-
-fn plan_at(mark_name: Fqdn, want: &Want, current: &Sets, profile: &Profile) -> Planned {
-    let nothing = BTreeMap::new();
-    let here = current.get(&want.name).unwrap_or(&nothing);
-    let marked = current.get(&mark_name).and_then(|sets| sets.get(&RecordType::Txt));
-    // Two clusters may have marked it at the same time, where the provider does not compare: the older claim counts.
-    let mark = marked.and_then(Mark::oldest);
-    let round = Round {
-        want,
-        here,
-        mark_name,
-        marked,
-    };
-    match mark {
-        Some(mark) if is_of_another(&mark, want) => {
-            let changes = round.retract();
-            if want.sets.is_empty() {
-                // What is to be withdrawn is not ours.
-                return Planned {
-                    changes,
-                    conflict: None,
-                };
-            }
-            Planned {
-                changes,
-                ..refused(held_elsewhere(&mark, want))
-            }
-        }
-        Some(mark) => round.plan(&mark.types, profile),
-        None if marked.is_some() && want.sets.is_empty() => Planned::default(),
-        None if marked.is_some() => {
-            let message = format!("there is a TXT record at {}, where our mark is to be", round.mark_name);
-            refused(not_ours(message, want))
-        }
-        None => round.plan(&BTreeSet::new(), profile),
-    }
 }
 
 fn refused(fault: Fault<Reason>) -> Planned {
@@ -189,28 +169,25 @@ fn not_ours(message: String, want: &Want) -> Fault<Reason> {
 
 struct Round<'a> {
     want: &'a Want,
+    is_apex: bool,
     here: &'a BTreeMap<RecordType, RrSet>,
-    mark_name: Fqdn,
-    marked: Option<&'a RrSet>,
+    marks: Marks,
 }
 
 impl Round<'_> {
-    /// Takes our mark from beside an older one.
-    fn retract(&self) -> Vec<Change> {
-        let Some(marked) = self.marked else { return Vec::new() };
-        let is_ours = |text: &String| Mark::parse(text).is_some_and(|mark| mark.is_of(&self.want.owner));
-        let mut left = marked.clone();
-        left.values.retain(|text| !is_ours(text));
-        if left.values.len() == marked.values.len() {
-            return Vec::new();
+    /// Somebody else's mark is there: ours is taken from beside it. What is to be withdrawn is not ours then.
+    fn give_way(&self, mark: &Mark) -> Planned {
+        let is_asked = !self.want.sets.is_empty();
+        Planned {
+            changes: self.marks.retract(&self.want.owner),
+            conflict: is_asked.then(|| held_elsewhere(mark, self.want)),
         }
-        vec![Change::replace(marked.clone(), left)]
     }
 
-    /// `owned`: the types that our mark names.
-    fn plan(&self, owned: &BTreeSet<RecordType>, profile: &Profile) -> Planned {
+    fn plan(&self, profile: &Profile) -> Planned {
+        let owned: BTreeSet<_> = self.marks.said().flat_map(|mark| mark.types).collect();
         let wanted: BTreeSet<_> = self.want.sets.keys().cloned().collect();
-        if let Some(fault) = self.conflict(owned, &wanted) {
+        if let Some(fault) = self.conflict(&owned, &wanted) {
             return refused(fault);
         }
         let mut deletes = Vec::new();
@@ -218,7 +195,7 @@ impl Round<'_> {
         let mut left = BTreeSet::new();
         for type_ in owned.difference(&wanted) {
             let withdrawn = self.want.withdraw.contains(type_);
-            let in_the_way = wanted.iter().any(|wanted| !may_stand_together(type_, wanted));
+            let in_the_way = wanted.iter().any(|wanted| !self.may_stand_together(type_, wanted));
             match self.here.get(type_) {
                 Some(set) if withdrawn || in_the_way => deletes.push(Change::delete(set.clone())),
                 Some(_) => drop(left.insert(type_.clone())),
@@ -234,8 +211,13 @@ impl Round<'_> {
             }
         }
         let kept: BTreeSet<_> = wanted.union(&left).cloned().collect();
+        let home = self.marks.home(&kept);
+        if home.is_taken && !kept.is_empty() {
+            let message = format!("there is a TXT record at {}, where our mark is to be", home.name);
+            return refused(not_ours(message, self.want));
+        }
         Planned {
-            changes: self.ordered(owned, &kept, deletes, writes, profile),
+            changes: self.ordered(&owned, &kept, deletes, writes, profile),
             conflict: None,
         }
     }
@@ -251,7 +233,7 @@ impl Round<'_> {
             .iter()
             .filter(|set| {
                 let same = wanted.contains(&set.type_);
-                let beside = wanted.iter().any(|wanted| !may_stand_together(&set.type_, wanted));
+                let beside = wanted.iter().any(|wanted| !self.may_stand_together(&set.type_, wanted));
                 !self.want.adopted && (same || beside)
             })
             .map(|set| set.type_.as_str())
@@ -291,59 +273,30 @@ impl Round<'_> {
                 self.want
                     .sets
                     .keys()
-                    .any(|wanted| !may_stand_together(&set.type_, wanted))
+                    .any(|wanted| !self.may_stand_together(&set.type_, wanted))
             });
             deletes.extend(in_the_way.map(|set| Change::delete(set.clone())));
         }
-        let at_once = matches!(profile.atomicity, Atomicity::Batch(_));
-        let going: BTreeSet<_> = deletes.iter().filter_map(|change| change.type_().cloned()).collect();
-        let grown: BTreeSet<_> = kept.union(&going).cloned().collect();
+        let going = deletes.iter().filter_map(|change| change.type_().cloned());
+        let grown: BTreeSet<_> = going.chain(kept.iter().cloned()).collect();
+        let mut marks = self.marks.clone();
+        let mut say = |types| marks.say(&self.want.owner, types);
         let mut changes = Vec::new();
-        let mut marked = self.marked.cloned();
-        if !at_once && !writes.is_empty() && !going.is_empty() && grown != *kept {
-            changes.extend(self.mark(&mut marked, &grown));
-        }
-        let mut last = Vec::new();
-        // A mark that only shrinks waits until the data is gone.
-        if !at_once && writes.is_empty() {
-            last.extend(self.mark(&mut marked, kept));
-        } else if at_once || going.is_empty() {
-            changes.extend(self.mark(&mut marked, kept));
+        if matches!(profile.atomicity, Atomicity::Batch(_)) {
+            changes.extend(say(kept));
+        } else if !writes.is_empty() {
+            changes.extend(say(&grown));
         }
         changes.extend(deletes);
         changes.extend(writes);
-        changes.extend(last);
-        changes.extend(self.mark(&mut marked, kept));
+        changes.extend(say(kept));
         changes
     }
 
-    /// The change that makes the mark name these types, if it does not.
-    fn mark(&self, marked: &mut Option<RrSet>, types: &BTreeSet<RecordType>) -> Option<Change> {
-        if types.is_empty() {
-            return marked.take().map(Change::delete);
-        }
-        let owner = self.want.owner.clone();
-        let types = types.clone();
-        let new = Mark { owner, types }.set(self.mark_name.clone());
-        let old = marked.replace(new.clone());
-        match old {
-            // Providers may keep another TTL: only the text counts.
-            Some(old) if old.values == new.values => None,
-            Some(old) => Some(Change::replace(old, new)),
-            None => Some(Change::create(new)),
-        }
-    }
-}
-
-/// Whether two types may be at one name: a CNAME stands alone (RFC 1034, 3.6.2), and an ALIAS answers for A and AAAA.
-pub fn may_stand_together(one: &RecordType, other: &RecordType) -> bool {
-    use RecordType::{A, Aaaa, Alias, Cname};
-    let alone = |type_: &RecordType| *type_ == Cname;
-    match (one, other) {
-        (one, other) if one == other => true,
-        (one, other) if alone(one) || alone(other) => false,
-        (Alias, A | Aaaa) | (A | Aaaa, Alias) => false,
-        _ => true,
+    /// Whether two types may be at the name. The apex has the zone's own NS beside everything.
+    fn may_stand_together(&self, one: &RecordType, other: &RecordType) -> bool {
+        let is_cut = |type_: &RecordType| *type_ == RecordType::Ns;
+        (self.is_apex && (is_cut(one) || is_cut(other))) || one.may_stand_beside(other)
     }
 }
 

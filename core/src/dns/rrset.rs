@@ -73,6 +73,18 @@ impl RecordType {
             _ => Self::Other(upper),
         }
     }
+
+    /// Whether two types may be at one name: a CNAME stands alone (RFC 1034, 3.6.2), an ALIAS answers for A and AAAA, and
+    /// beside the NS of a delegation the parent has its DS alone (RFC 2181, 6).
+    pub fn may_stand_beside(&self, other: &Self) -> bool {
+        use RecordType::{A, Aaaa, Alias, Cname, Ds, Ns};
+        match (self, other) {
+            (one, other) if one == other => true,
+            (Cname, _) | (_, Cname) | (Alias, A | Aaaa) | (A | Aaaa, Alias) => false,
+            (Ns, other) | (other, Ns) => matches!(other, Ds),
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Display for RecordType {

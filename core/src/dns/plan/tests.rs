@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::dns::ownership::mark_name;
 use crate::dns::profile::{Alias, Publication};
 use crate::dns::testing::{at, name, zone};
 
@@ -53,8 +54,9 @@ fn want(host: &str, sets: &[RrSet]) -> Want {
 }
 
 fn mark(host: &str, owner: Owner, types: &[&str]) -> RrSet {
-    let types = types.iter().map(|type_| RecordType::of(type_)).collect();
-    Mark { owner, types }.set(mark_name(&name(host), &name("z.org"), false).unwrap())
+    let types: BTreeSet<_> = types.iter().map(|type_| RecordType::of(type_)).collect();
+    let delegated = types.contains(&RecordType::Ns);
+    Mark { owner, types }.set(mark_name(&name(host), &name("z.org"), delegated).unwrap())
 }
 
 fn ours(host: &str, types: &[&str]) -> RrSet {
@@ -319,6 +321,57 @@ fn of_two_marks_at_one_name_the_newer_is_taken_back() {
 }
 
 #[test]
+fn a_name_that_becomes_a_delegation_and_ceases_to_be_one_keeps_its_mark_out_of_the_cut() {
+    let a = set("app.z.org", "A", "192.0.2.1");
+    let ns = set("app.z.org", "NS", "ns.example.org");
+    let address = by_name([a.clone(), ours("app.z.org", &["A"])]);
+    let delegation = by_name([ns.clone(), ours("app.z.org", &["NS"])]);
+    let mut cut = want("app.z.org", &[ns]);
+    cut.withdraw = [RecordType::A].into();
+    let mut back = want("app.z.org", &[a]);
+    back.withdraw = [RecordType::Ns].into();
+
+    let stepwise = plan(&cut, &address, &shared(), &profile(Atomicity::Record));
+    assert_eq!(
+        told(&stepwise),
+        [
+            "Create app._tremplin.z.org TXT",
+            "Delete _tremplin.app.z.org TXT",
+            "Delete app.z.org A",
+            "Create app.z.org NS",
+            "Replace app._tremplin.z.org TXT"
+        ]
+    );
+    let stepwise = plan(&back, &delegation, &shared(), &profile(Atomicity::Record));
+    assert_eq!(
+        told(&stepwise),
+        [
+            "Replace app._tremplin.z.org TXT",
+            "Delete app.z.org NS",
+            "Create app.z.org A",
+            "Create _tremplin.app.z.org TXT",
+            "Delete app._tremplin.z.org TXT"
+        ]
+    );
+    for atomicity in [BATCH, Atomicity::Set, Atomicity::Record] {
+        for (want, before, after) in [(&cut, &address, &delegation), (&back, &delegation, &address)] {
+            let planned = plan(want, before, &shared(), &profile(atomicity));
+            assert_eq!(&apply(before, &planned.changes), after, "{:?}", told(&planned));
+        }
+    }
+}
+
+#[test]
+fn beside_a_delegation_nothing_is_written_but_at_the_apex() {
+    let theirs = |host: &str| by_name([set(host, "NS", "ns.example.org")]);
+    let wanted = |host: &str| want(host, &[set(host, "TXT", "hello")]);
+    let below = plan(&wanted("app.z.org"), &theirs("app.z.org"), &shared(), &profile(BATCH));
+    assert_eq!(below.conflict.unwrap().reason, Reason::NotOurs);
+    let apex = plan(&wanted("z.org"), &theirs("z.org"), &shared(), &profile(BATCH));
+    assert_eq!(apex.conflict, None);
+}
+
+#[test]
 fn a_name_of_external_dns_is_told_as_such() {
     let registry = set(
         "app.z.org",
@@ -349,29 +402,32 @@ fn protected_names_are_never_written() {
     );
 }
 
+const TYPES: [&str; 6] = ["A", "AAAA", "TXT", "MX", "CNAME", "NS"];
+
 fn any_sets() -> impl Strategy<Value = Vec<RrSet>> {
-    let one = (prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..3_u8).prop_map(|(type_, n)| {
+    let one = (prop::sample::select(TYPES.to_vec()), 0..3_u8).prop_map(|(type_, n)| {
         let value = match type_ {
             "A" => format!("192.0.2.{n}"),
             "AAAA" => format!("2001:db8::{n}"),
             "MX" => format!("{n} mail.example.org"),
-            "CNAME" => format!("h{n}.example.org"),
+            "CNAME" | "NS" => format!("h{n}.example.org"),
             _ => format!("text {n}"),
         };
         set("app.z.org", type_, &value)
     });
     prop::collection::vec(one, 0..4).prop_map(|sets| {
-        // As validation has it: a CNAME stands alone.
-        let cname = sets.iter().find(|set| set.type_ == RecordType::Cname).cloned();
-        cname.map_or(sets, |cname| vec![cname])
+        // As validation has it: a CNAME or a delegation stands alone.
+        let is_alone = |set: &&RrSet| matches!(set.type_, RecordType::Cname | RecordType::Ns);
+        let alone = sets.iter().find(is_alone).cloned();
+        alone.map_or(sets, |alone| vec![alone])
     })
 }
 
 proptest! {
     #[test]
     fn a_plan_that_was_carried_out_leaves_nothing_to_do_and_never_touches_what_is_foreign(
-        before in any_sets(), owned in prop::collection::btree_set(prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..4),
-        wanted in any_sets(), withdraw in prop::collection::btree_set(prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME"]), 0..4),
+        before in any_sets(), owned in prop::collection::btree_set(prop::sample::select(TYPES.to_vec()), 0..4),
+        wanted in any_sets(), withdraw in prop::collection::btree_set(prop::sample::select(TYPES.to_vec()), 0..4),
         adopted in any::<bool>(), step in prop::sample::select(vec![BATCH, Atomicity::Set, Atomicity::Record]), stop in 0..9_usize,
     ) {
         let owned: Vec<_> = owned.into_iter().collect();

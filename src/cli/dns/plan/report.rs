@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::dns::claim::Key;
-use tremplin_core::dns::ownership::Mark;
 use tremplin_core::dns::plan::{self, Planned};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone, judge};
 use tremplin_core::fault::Fault;
@@ -198,13 +197,9 @@ impl RecordPlan {
         };
         let profile = dns_provider::profile(zone.provider);
         for (name, mut want) in wants {
-            let [_, mark] = want.names(&zone.domain)?;
-            let mark = current
-                .get(&mark)
-                .and_then(|sets| sets.get(&RecordType::Txt))
-                .and_then(Mark::of);
+            let mut marks = want.marks(&current, &zone.domain)?.into_iter();
             // The cluster's own name is the operator's to know: of our mark, it is the one that stands there.
-            if let Some(mark) = mark.filter(|mark| mark.is_of(&want.owner)) {
+            if let Some(mark) = marks.find(|mark| mark.is_of(&want.owner)) {
                 want.owner.cluster = mark.owner.cluster;
             }
             let planned = plan::plan(&want, &current, zone, &profile);
