@@ -17,6 +17,7 @@ use tremplin_core::api::startup_app::Environment;
 use tremplin_core::api::{DnsRecord, DnsZone};
 use tremplin_core::dns::claim::Key;
 use tremplin_core::dns::facts::Facts;
+use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Observed, Place};
 use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
 use tremplin_core::dns::{Zone, mail};
@@ -127,6 +128,7 @@ fn zone_of_teams() -> Zone {
 fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
     let (zone, profile) = (zone_of_teams(), profile());
     let labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "dso-console".to_owned())]);
+    let reached = Followed::At(vec!["ingress.incubateur.net".to_owned()]);
     let mut sets = Vec::new();
     let mut keys = BTreeSet::new();
     for (file, object) in samples() {
@@ -151,7 +153,7 @@ fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
             contact: None,
             claims_held: keys.len() - 1,
             older: &sets,
-            app_targets: None,
+            app: Some(&reached),
         };
         let judgement = judge::judge(&record, &place, &observed);
         assert_eq!(judgement.verdict, Ok(()), "{file}");

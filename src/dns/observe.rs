@@ -5,8 +5,10 @@ use std::sync::Arc;
 use kube::Resource as _;
 use tremplin_core::api::dns::{ClaimSummary, Conflict};
 use tremplin_core::api::{DnsClaim, DnsRecord};
+use tremplin_core::app::validate;
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
 use tremplin_core::dns::facts::Facts;
+use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
 use tremplin_core::dns::opened::{OpenZone, Opened};
 use tremplin_core::dns::outlook::{Outlook, outlook};
@@ -41,7 +43,7 @@ impl View {
     pub(super) fn wants_claim(&self) -> bool {
         match &self.judgement.verdict {
             Ok(()) => true,
-            Err(fault) => fault.reason == Reason::WaitingForApproval,
+            Err(fault) => matches!(fault.reason, Reason::WaitingForApproval | Reason::AppHasNoAddress),
         }
     }
 
@@ -147,7 +149,7 @@ impl Dns {
             .and_then(|holder| holder.contact.clone());
         let profile = dns_provider::profile(zone.provider);
         let older = self.older(record, &namespace, &key, zone);
-        let targets = self.app_targets(record, &namespace);
+        let app = self.followed(record, &namespace);
         let place = Place {
             name: name.clone(),
             key: key.clone(),
@@ -165,7 +167,7 @@ impl Dns {
                 contact: contact.as_deref(),
                 claims_held: self.claims_held(&namespace, zone, claim.as_ref()),
                 older: &older,
-                app_targets: targets.as_deref(),
+                app: app.as_ref(),
             },
         );
         if known.is_none() {
@@ -238,8 +240,8 @@ impl Dns {
         let sets = older.filter_map(|seen| match &**seen {
             Seen::Object(other) => {
                 let name = judge::name(other).ok()?;
-                let targets = self.app_targets(other, namespace);
-                wanted::wanted(&other.spec, &name, zone, &profile, targets.as_deref()).ok()
+                let app = self.followed(other, namespace);
+                wanted::wanted(&other.spec, &name, zone, &profile, app.as_ref()).ok()
             }
             Seen::Malformed(_) => None,
         });
@@ -255,20 +257,33 @@ impl Dns {
         all.saturating_sub(usize::from(own.is_some_and(is_counted)))
     }
 
-    /// Where the app is that a record follows, as its Ingress says. Re-triggered by a change of the Ingress.
-    fn app_targets(&self, record: &DnsRecord, namespace: &str) -> Option<Vec<String>> {
-        let app = record.spec.app_ref.as_ref()?;
+    /// The app that a record follows. Re-triggered by a change of the app, of its Ingress, and of the platform file.
+    fn followed(&self, record: &DnsRecord, namespace: &str) -> Option<Followed> {
         let key = Key {
             namespace: namespace.to_owned(),
-            name: app.name.clone(),
+            name: record.spec.app_ref.as_ref()?.name.clone(),
         };
+        let Some(seen) = self.cluster.resources.apps.get(&key) else {
+            return Some(Followed::Gone);
+        };
+        if let Seen::Object(app) = &*seen {
+            let platform = self.platform.borrow().clone();
+            let known = self.namespaces.get(&cluster_key(namespace));
+            let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
+            match validate::exposed_by(app, &platform, &platform.namespace(namespace, &labels)) {
+                Ok(None) => return Some(Followed::NotExposed),
+                Ok(Some(class)) if !class.targets.is_empty() => return Some(Followed::At(class.targets)),
+                // One that is refused may be reached by what was rendered before: its Ingress tells.
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
         let ingresses = self.cluster.children.ingresses.group(&Group::App(key));
-        Some(
-            ingresses
-                .iter()
-                .flat_map(|ingress| ingress.facts.addresses.clone())
-                .collect(),
-        )
+        let own = ingresses
+            .iter()
+            .filter(|ingress| ingress.owner_uid() == Some(seen.uid()));
+        Some(Followed::At(
+            own.flat_map(|ingress| ingress.facts.addresses.clone()).collect(),
+        ))
     }
 }
 

@@ -58,7 +58,7 @@ type Beside = Box<dyn Fn(Related<'_>) + Send + Sync>;
 /// What is watched for apps and concerns others too.
 #[derive(Clone, Copy, Debug)]
 pub enum Related<'a> {
-    /// The Ingress of an app changed.
+    /// An app or its Ingress changed.
     App(&'a Key),
     /// A host is carried by an Ingress of an app, or no longer is.
     Host(&'a str),
@@ -158,10 +158,7 @@ impl StartupApps {
                 again: None,
             });
         };
-        let key = Key {
-            namespace: owner.namespace.clone(),
-            name: owner.reference.name.clone(),
-        };
+        let key = key(owner);
         let turn = if plan.upgrade && plan.hold.is_none() {
             self.turns.take(&key).err()
         } else {
@@ -201,16 +198,20 @@ impl StartupApps {
         let applied = self.apply_and_prune(owner, plan).await;
         let after = self.carried(owner);
         self.hosts_moved(before.symmetric_difference(&after));
+        if before != after {
+            self.tell_beside(Related::App(&key(owner)));
+        }
         applied
     }
 
     /// The hosts that the app's Ingress carries.
     fn carried(&self, owner: &Owner) -> BTreeSet<String> {
-        let key = Key {
-            namespace: owner.namespace.clone(),
-            name: owner.reference.name.clone(),
-        };
-        let ingresses = self.cluster.children.ingresses.group(&Group::App(key)).into_iter();
+        let ingresses = self
+            .cluster
+            .children
+            .ingresses
+            .group(&Group::App(key(owner)))
+            .into_iter();
         let own = ingresses.filter(|ingress| ingress.owner_uid() == Some(&owner.reference.uid));
         own.flat_map(|ingress| ingress.facts.hosts.clone()).collect()
     }
@@ -301,6 +302,13 @@ fn owner(app: &StartupApp) -> Result<Owner, Fault<Reason>> {
     let reference =
         owner_reference(app).ok_or_else(|| Fault::transient(Reason::InternalError, "the app has no UID"))?;
     Ok(Owner { namespace, reference })
+}
+
+fn key(owner: &Owner) -> Key {
+    Key {
+        namespace: owner.namespace.clone(),
+        name: owner.reference.name.clone(),
+    }
 }
 
 fn inventory(applied: &Applied) -> Vec<InventoryItem> {

@@ -82,7 +82,7 @@ impl StartupApps {
         drop(self.beside.set(Box::new(beside)));
     }
 
-    fn tell_beside(&self, related: Related<'_>) {
+    pub(super) fn tell_beside(&self, related: Related<'_>) {
         if let Some(beside) = self.beside.get() {
             beside(related);
         }
@@ -234,6 +234,7 @@ impl StartupApps {
         if rewritten {
             let gone = change.new.is_none();
             tell(self.count(seen, gone).into_iter(), events);
+            self.tell_beside(Related::App(&seen.key()));
         }
         // Somebody else wrote the status: it is put right.
         let cause = if rewritten { Cause::Itself } else { Cause::Related };

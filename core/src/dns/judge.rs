@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::admission::{Applicant, Approval, admit};
 use super::claim::{self, Holding, Key};
+use super::follow::Followed;
 use super::name::Fqdn;
 use super::ownership;
 use super::profile::Profile;
@@ -47,8 +48,8 @@ pub struct Observed<'a> {
     pub claims_held: usize,
     /// The older records of the namespace below the same claim, as their own specs ask.
     pub older: &'a [RrSet],
-    /// Where the app is that it follows.
-    pub app_targets: Option<&'a [String]>,
+    /// The app that it follows.
+    pub app: Option<&'a Followed>,
 }
 
 /// What a record comes to.
@@ -94,13 +95,7 @@ pub fn no_zone<'a>(name: &Fqdn, zones: impl IntoIterator<Item = &'a Fqdn>) -> Fa
 
 /// Judges a record at its place.
 pub fn judge(record: &DnsRecord, place: &Place, observed: &Observed<'_>) -> Judgement {
-    let sets = wanted(
-        &record.spec,
-        &place.name,
-        observed.zone,
-        observed.profile,
-        observed.app_targets,
-    );
+    let sets = wanted(&record.spec, &place.name, observed.zone, observed.profile, observed.app);
     let (sets, told) = match sets {
         Ok(sets) => (sets, Ok(())),
         Err(fault) => (Vec::new(), Err(fault)),
@@ -115,11 +110,17 @@ pub fn judge(record: &DnsRecord, place: &Place, observed: &Observed<'_>) -> Judg
         };
     }
     let held = matches!(holding, Holding::Ours | Holding::Leaving);
-    let allowed = told.and_then(|()| {
+    let admissible = || {
         place.key.claimable(observed.zone, observed.labels)?;
         duplicate(&sets, observed.older)?;
         admitted(place, &sets, observed, held)
-    });
+    };
+    let allowed = match told {
+        Ok(()) => admissible(),
+        // The app may wait for the name to be claimed, and has an address only then.
+        Err(fault) if fault.reason == Reason::AppHasNoAddress => admissible().and(Err(fault)),
+        Err(fault) => Err(fault),
+    };
     let verdict = allowed.map_err(|fault| no_longer(record, held, fault));
     Judgement { sets, verdict }
 }

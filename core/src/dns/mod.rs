@@ -13,6 +13,7 @@ pub mod claim;
 pub mod desk;
 pub mod external_dns;
 pub mod facts;
+pub mod follow;
 pub mod gathered;
 pub mod import;
 pub mod judge;

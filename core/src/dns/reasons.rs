@@ -56,6 +56,10 @@ reasons! {
         => "Correct the field that the message names, or upgrade the operator to the version of its CRDs.";
     InvalidMail: "The mail settings would not work."
         => "Correct what the message names.";
+    AppNotExposed: "The app that the record follows is not to be reached from outside. What is published stays."
+        => "Give the app a host or an exposure, or remove the record.";
+    AppGone: "The app that the record follows does not exist. What is published stays: whoever gets the address gets the visitors."
+        => "Remove the record, or correct spec.appRef.";
     NoZone: "No DnsZone covers the name."
         => "Use a name below one of the zones of `kubectl get dnszones`, or ask the platform team for a zone.";
     NameHeld: "Another namespace holds the name, or keeps it in quarantine."

@@ -16,6 +16,7 @@ mod data;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::follow::Followed;
 use super::mail;
 use super::name::Fqdn;
 use super::profile::{Alias, Profile};
@@ -26,28 +27,21 @@ use crate::api::dns::{Delegation, DnsRecordSpec};
 use crate::fault::Fault;
 use data::{Target, digest_length, target, value};
 
-/// The record sets that a spec asks for, in canonical form, by name and type. `app_targets`: addresses and hosts of the
-/// app's Ingress, for `appRef`.
+/// The record sets that a spec asks for, in canonical form, by name and type. `app`: what the app is
+/// that `appRef` names.
 ///
 /// # Errors
-/// The first field that cannot work; `TypeNotAllowed` where the provider cannot; `AppHasNoAddress` while the app has none.
+/// The first field that cannot work; `TypeNotAllowed` where the provider cannot; those of
+/// [`Followed::targets`].
 pub fn wanted(
     spec: &DnsRecordSpec,
     name: &Fqdn,
     zone: &Zone,
     profile: &Profile,
-    app_targets: Option<&[String]>,
+    app: Option<&Followed>,
 ) -> Result<Vec<RrSet>, Fault<Reason>> {
     let ttl = ttl(spec.ttl_seconds, zone, profile);
-    let sets = asked(
-        spec,
-        name,
-        Some(&zone.domain),
-        ttl,
-        profile.alias,
-        profile.name,
-        app_targets,
-    )?;
+    let sets = asked(spec, name, Some(&zone.domain), ttl, profile.alias, profile.name, app)?;
     taken(spec, &sets, profile)?;
     Ok(sets)
 }
@@ -90,7 +84,7 @@ fn asked(
     ttl: u32,
     alias: Alias,
     provider: &str,
-    app_targets: Option<&[String]>,
+    app: Option<&Followed>,
 ) -> Result<Vec<RrSet>, Fault<Reason>> {
     let source = source(spec)?;
     let type_ = spec.type_.and_then(type_of);
@@ -105,12 +99,9 @@ fn asked(
     };
     let mut sets = match source {
         Source::Targets => request.targets(&spec.targets, |index| format!("spec.targets[{index}]"))?,
-        Source::App => {
-            let targets = app_targets.unwrap_or_default();
-            if targets.is_empty() {
-                let message = "the app has no public address yet";
-                return Err(Fault::waiting(Reason::AppHasNoAddress, message, "").at("spec.appRef"));
-            }
+        Source::App(followed) => {
+            let nowhere = Followed::At(Vec::new());
+            let targets = app.unwrap_or(&nowhere).targets(followed)?;
             request.targets(targets, |_| "spec.appRef".to_owned())?
         }
         Source::Values => vec![request.values(&spec.values)?],
@@ -133,7 +124,7 @@ pub fn ttl(seconds: Option<i32>, zone: &Zone, profile: &Profile) -> u32 {
 enum Source<'a> {
     Targets,
     Values,
-    App,
+    App(&'a str),
     Mail(&'a crate::api::dns::Mail),
     Delegation(&'a Delegation),
 }
@@ -142,7 +133,7 @@ fn source(spec: &DnsRecordSpec) -> Result<Source<'_>, Fault<Reason>> {
     let given = [
         (!spec.targets.is_empty()).then_some(Source::Targets),
         (!spec.values.is_empty()).then_some(Source::Values),
-        spec.app_ref.as_ref().map(|_| Source::App),
+        spec.app_ref.as_ref().map(|app| Source::App(&app.name)),
         spec.mail.as_ref().map(Source::Mail),
         spec.delegation.as_ref().map(Source::Delegation),
     ];
@@ -166,7 +157,7 @@ fn type_fits(source: &Source<'_>, type_: Option<&RecordType>) -> Result<(), Faul
             "mail and delegation choose their types themselves",
             "remove spec.type",
         )),
-        (Source::Targets | Source::App, Some(type_)) if !of_targets.contains(type_) => Err(invalid(
+        (Source::Targets | Source::App(_), Some(type_)) if !of_targets.contains(type_) => Err(invalid(
             "spec.type",
             format!("addresses and hosts make records of type A, AAAA, CNAME or ALIAS, not {type_}"),
             "write data of other types in spec.values",

@@ -15,6 +15,8 @@ pub struct Exposure {
     pub scheme: Scheme,
     /// The port of the URL. `None`: the scheme's own.
     pub port: Option<u16>,
+    /// Where DnsRecords that follow its apps lead: addresses, or one host. Empty: where an app's Ingress is reached.
+    pub targets: Vec<String>,
     /// The objects that make it so.
     pub via: ExposureType,
 }

@@ -148,6 +148,10 @@ pub struct ExposureFile {
     /// By which objects.
     #[serde(rename = "type")]
     pub type_: ExposureTypeFile,
+    /// Where DnsRecords that follow apps of this class lead: addresses, or one host. Absent: where the status of the app's
+    /// own Ingress says that it is reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// With `type: Ingress`. Absent: no class, no TLS, no annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressFile>,

@@ -101,6 +101,18 @@ fn a_bad_file_is_told_with_line_field_and_reason() {
             "unknown variant",
         ),
         (
+            "exposures: [{name: a, scheme: http, type: Ingress, targets: [Lb.example.org]}]",
+            3,
+            "exposures[0].targets",
+            "neither an address nor a DNS name",
+        ),
+        (
+            "exposures: [{name: a, scheme: http, type: Ingress, targets: [192.0.2.1, lb.example.org]}]",
+            3,
+            "exposures[0].targets",
+            "addresses, or one host alone",
+        ),
+        (
             "exposures: [{name: a, scheme: http, port: 70000, type: Ingress}]",
             3,
             "exposures[0].port",

@@ -244,8 +244,24 @@ fn exposure(field: &str, written: &file::ExposureFile) -> Checked<Exposure> {
         is_default: written.default,
         scheme,
         port,
+        targets: targets(&format!("{field}.targets"), &written.targets)?,
         via,
     })
+}
+
+/// Addresses, or one host: a name cannot lead to both.
+fn targets(field: &str, written: &[String]) -> Checked<Vec<String>> {
+    let is_address = |text: &String| text.parse::<std::net::IpAddr>().is_ok();
+    if let Some(strange) = written.iter().find(|text| !is_address(text) && !is_dns_name(text)) {
+        return wrong(
+            field,
+            format!("{strange:?} is neither an address nor a DNS name in lower case"),
+        );
+    }
+    if written.len() > 1 && !written.iter().all(is_address) {
+        return wrong(field, "must be addresses, or one host alone");
+    }
+    Ok(written.to_vec())
 }
 
 fn ingress_class(field: &str, written: &file::IngressFile) -> Checked<IngressClass> {

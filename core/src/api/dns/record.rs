@@ -70,7 +70,8 @@ pub struct DnsRecordSpec {
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 4096)))]
     pub values: Vec<String>,
 
-    /// A StartupApp of this namespace: the record follows the address of its Ingress.
+    /// A StartupApp of this namespace: the record leads to where it is reached, which the platform says for the app's
+    /// exposure, or else the status of its Ingress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_ref: Option<ObjectRef>,
 

@@ -14,7 +14,7 @@ use super::valid::{ContentRef, Identity, ValidApp, ValidProcess};
 use crate::api::startup_app::{Criticality, EnvFrom, Environment, StartupApp, StartupAppSpec};
 use crate::fault::Fault;
 use crate::labels;
-use crate::platform::{LabelKey, NamespaceContext, Platform, is_label_value};
+use crate::platform::{Exposure, LabelKey, NamespaceContext, Platform, is_label_value};
 
 pub use tasks::release_key;
 
@@ -108,6 +108,24 @@ pub fn hosts_of(
     let exposure = valid.ok().and_then(|valid| valid.exposure);
     let hosts = exposure.into_iter().flat_map(|exposure| exposure.hosts);
     hosts.map(|host| host.host).collect()
+}
+
+/// The class by which an app is reached; `None`: it is not to be reached.
+///
+/// # Errors
+/// Why the app is refused: it may still be reached by what was rendered before.
+pub fn exposed_by(
+    app: &StartupApp,
+    platform: &Platform,
+    namespace: &NamespaceContext,
+) -> Result<Option<Exposure>, Vec<Fault<Reason>>> {
+    let context = Context {
+        platform,
+        namespace,
+        hosts: &HostClaims::default(),
+    };
+    let valid = validate(app, context)?;
+    Ok(valid.exposure.map(|exposure| exposure.class))
 }
 
 fn check_name(name: &str, faults: &mut Faults) {

@@ -218,6 +218,9 @@ fn refused(conditions: &mut Conditions<'_>, fault: &Fault<Reason>, old: &DnsReco
             carry(conditions, condition);
         }
     }
+    if fault.reason == Reason::AppGone && !old.programmed.is_empty() {
+        conditions.set(TARGET_RESOLVES, State::False, fault.reason.as_str(), &told(fault));
+    }
     not_ready(conditions, fault);
 }
 

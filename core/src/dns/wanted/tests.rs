@@ -267,15 +267,35 @@ fn the_ttl_is_kept_within_zone_and_provider() {
 
 #[test]
 fn a_record_follows_its_app() {
-    let spec = spec("{appRef: {name: app}}");
-    let ask =
-        |targets: Option<&[String]>| shown(wanted(&spec, &name("a.example.org"), &zone(ZONE), &profile(), targets));
-    assert_eq!(
-        ask(None),
-        "spec.appRef: AppHasNoAddress: the app has no public address yet"
-    );
-    assert_eq!(ask(Some(&["192.0.2.7".to_owned()])), "A 192.0.2.7");
-    assert_eq!(ask(Some(&["lb.example.net".to_owned()])), "CNAME lb.example.net");
+    let spec = spec("{appRef: {name: site}}");
+    let ask = |app: Option<Followed>| {
+        let sets = wanted(&spec, &name("a.example.org"), &zone(ZONE), &profile(), app.as_ref());
+        shown(sets)
+    };
+    let at = |targets: &[&str]| {
+        Some(Followed::At(
+            targets.iter().map(|target| (*target).to_owned()).collect(),
+        ))
+    };
+    for (app, told) in [
+        (None, "AppHasNoAddress: the StartupApp site has no public address yet"),
+        (
+            at(&[]),
+            "AppHasNoAddress: the StartupApp site has no public address yet",
+        ),
+        (
+            Some(Followed::Gone),
+            "AppGone: there is no StartupApp site in this namespace",
+        ),
+        (
+            Some(Followed::NotExposed),
+            "AppNotExposed: the StartupApp site is not to be reached from outside",
+        ),
+    ] {
+        assert_eq!(ask(app), format!("spec.appRef: {told}"));
+    }
+    assert_eq!(ask(at(&["192.0.2.7", "2001:db8::7"])), "A 192.0.2.7, AAAA 2001:db8::7");
+    assert_eq!(ask(at(&["lb.example.net"])), "CNAME lb.example.net");
 }
 
 #[test]

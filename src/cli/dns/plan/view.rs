@@ -104,7 +104,7 @@ impl View {
                 contact: None,
                 claims_held: held.count(),
                 older: &older,
-                app_targets: None,
+                app: None,
             },
         )
     }

@@ -1,0 +1,122 @@
+//! Names that lead to apps: a record follows its app's address. On the real API server and BIND.
+#![cfg(test)] // helpers here may unwrap as tests do
+
+mod common;
+#[path = "dns/world.rs"]
+mod world;
+
+use std::fs;
+
+use common::{Operator, Team, eventually, install};
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use tremplin_e2e::ControlPlane;
+use tremplin_e2e::dns::query::RecordType;
+use world::{Server, World, message};
+
+const PLATFORM: &str = "
+domains:
+- {domain: '*'}
+exposures:
+- {name: public, default: true, scheme: http, type: Ingress}
+- {name: fixed, scheme: http, type: Ingress, targets: [lb.platform.example]}
+sizes: {M: {cpu: 100m, memory: 128Mi, default: true}}
+security: {type: OpenShift}
+";
+const OPEN: &str = "{claims: {releaseAfterSeconds: 3600}}";
+const IMAGE: &str = "image: 'ghcr.io/brigade/site:one'";
+
+/// One operator with that platform, for all tests of this file.
+async fn start() -> (&'static ControlPlane, World) {
+    static OPERATOR: OnceCell<Operator> = OnceCell::const_new();
+    let control_plane = ControlPlane::shared().await.unwrap();
+    OPERATOR
+        .get_or_init(async || {
+            install(control_plane).await;
+            let file = control_plane.folder().join("platform.yaml");
+            fs::write(&file, PLATFORM).unwrap();
+            Operator::plain(control_plane, &["--platform", file.to_str().unwrap()])
+        })
+        .await;
+    let client = control_plane.client().unwrap();
+    (control_plane, World { client })
+}
+
+async fn team(world: &World, control_plane: &ControlPlane, prefix: &str) -> Team {
+    Team {
+        namespace: world.team(control_plane, prefix).await,
+        client: world.client.clone(),
+    }
+}
+
+async fn is_routed(team: &Team, app: &str, host: &str) {
+    eventually(&format!("{app} is routed at {host}"), async || {
+        let ingress = team.api::<Ingress>().get_opt(app).await.unwrap()?;
+        let rules = ingress.spec?.rules?;
+        rules
+            .iter()
+            .any(|rule| rule.host.as_deref() == Some(host))
+            .then_some(())
+    })
+    .await;
+}
+
+/// Plays the ingress controller: the app is reached there.
+async fn reach(team: &Team, app: &str, point: Value) {
+    let status = json!({"status": {"loadBalancer": {"ingress": [point]}}});
+    let ingresses = team.api::<Ingress>();
+    ingresses
+        .patch_status(app, &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
+}
+
+async fn is_answered(server: &Server, name: &str, kind: RecordType, data: &[&str]) {
+    eventually(&format!("{name} is answered with {data:?}"), async || {
+        (server.ask(name, kind).await == data).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_follows_its_app_and_outlives_it() {
+    let (control_plane, world) = start().await;
+    let server = Server::bind("follow.example", "").await;
+    world.open("follow", "follow.example", &server, OPEN).await;
+    let blue = team(&world, control_plane, "blue").await;
+    let host = "app.follow.example";
+    let spec = |more: &str| format!("{{{IMAGE}, hosts: [{host}]{more}}}");
+    let record = format!("{{name: {host}, appRef: {{name: site}}}}");
+
+    world.commit(&blue.namespace, "site", &record).await;
+    world.record(&blue.namespace, "site", "AppGone").await;
+    blue.commit("site", &spec("")).await;
+    world.record(&blue.namespace, "site", "AppHasNoAddress").await;
+    is_routed(&blue, "site", host).await;
+    reach(&blue, "site", json!({"ip": "192.0.2.7"})).await;
+    world.record(&blue.namespace, "site", "Published").await;
+    is_answered(&server, host, RecordType::A, &["192.0.2.7"]).await;
+    reach(&blue, "site", json!({"hostname": "lb.cloud.example"})).await;
+    is_answered(&server, host, RecordType::CNAME, &["lb.cloud.example."]).await;
+
+    // Where the platform says where its ingress is, that counts.
+    blue.commit("site", &spec(", exposure: fixed")).await;
+    is_answered(&server, host, RecordType::CNAME, &["lb.platform.example."]).await;
+    world.record(&blue.namespace, "site", "Published").await;
+
+    // Neither an app that is not reached nor one that is gone takes anything away.
+    blue.commit("site", &format!("{{{IMAGE}, exposure: None}}")).await;
+    world.record(&blue.namespace, "site", "AppNotExposed").await;
+    blue.apps().delete("site", &DeleteParams::default()).await.unwrap();
+    let gone = world.record(&blue.namespace, "site", "AppGone").await.status.unwrap();
+    let told = message(&gone.conditions, "TargetResolves");
+    assert!(told.contains("there is no StartupApp site"), "{:?}", gone.conditions);
+    assert_eq!(server.ask(host, RecordType::CNAME).await, ["lb.platform.example."]);
+    blue.commit("site", &spec("")).await;
+    is_routed(&blue, "site", host).await;
+    reach(&blue, "site", json!({"ip": "192.0.2.10"})).await;
+    is_answered(&server, host, RecordType::A, &["192.0.2.10"]).await;
+    world.record(&blue.namespace, "site", "Published").await;
+}
