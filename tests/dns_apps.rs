@@ -1,4 +1,5 @@
-//! Names that lead to apps: a record follows its app's address. On the real API server and BIND.
+//! Names that lead to apps: a record follows its app's address, and where the platform gives records, the app alone is
+//! enough. On the real API server and BIND.
 #![cfg(test)] // helpers here may unwrap as tests do
 
 mod common;
@@ -7,17 +8,19 @@ mod world;
 
 use std::fs;
 
-use common::{Operator, Team, eventually, install};
+use common::{Operator, Team, condition, eventually, install};
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tremplin_core::api::DnsRecord;
 use tremplin_e2e::ControlPlane;
 use tremplin_e2e::dns::query::RecordType;
 use world::{Server, World, message};
 
 const PLATFORM: &str = "
 domains:
+- {domain: one.example, dnsRecords: true, hostTemplate: '{app}.{domain}'}
 - {domain: '*'}
 exposures:
 - {name: public, default: true, scheme: http, type: Ingress}
@@ -76,6 +79,87 @@ async fn reach(team: &Team, app: &str, point: Value) {
 async fn is_answered(server: &Server, name: &str, kind: RecordType, data: &[&str]) {
     eventually(&format!("{name} is answered with {data:?}"), async || {
         (server.ask(name, kind).await == data).then_some(())
+    })
+    .await;
+}
+
+/// The records that apps own, by the name that they ask for.
+async fn given(team: &Team) -> Vec<(String, String)> {
+    let all = team.api::<DnsRecord>().list(&ListParams::default()).await.unwrap();
+    let own = all.items.into_iter().filter(|record| {
+        let owners = record.metadata.owner_references.iter().flatten();
+        owners
+            .into_iter()
+            .any(|owner| owner.kind == "StartupApp" && owner.controller == Some(true))
+    });
+    own.map(|record| (record.spec.name, record.metadata.name.unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn one_app_alone_claims_publishes_and_withdraws_its_name() {
+    let (control_plane, world) = start().await;
+    let server = Server::bind("one.example", "").await;
+    world.open("one", "one.example", &server, OPEN).await;
+    let blue = team(&world, control_plane, "blue").await;
+    let host = "site.one.example";
+
+    // The record makes the claim, the claim lets the host be routed, the Ingress has an address, the record tells it.
+    blue.commit("site", &format!("{{{IMAGE}}}")).await;
+    world.claim(host, "Held").await;
+    is_routed(&blue, "site", host).await;
+    blue.told("site", "HostsClaimed", "True", "NamesHeld").await;
+    let (app, told) = blue.told("site", "NamesPublished", "False", "AppHasNoAddress").await;
+    assert!(told.message.starts_with(host), "{told:?}");
+    let inventory = app.status.unwrap().inventory;
+    assert!(inventory.iter().any(|item| item.kind == "DnsRecord"), "{inventory:?}");
+    reach(&blue, "site", json!({"ip": "192.0.2.7"})).await;
+    is_answered(&server, host, RecordType::A, &["192.0.2.7"]).await;
+    blue.told("site", "NamesPublished", "True", "NamesPublished").await;
+    reach(&blue, "site", json!({"ip": "192.0.2.8"})).await;
+    is_answered(&server, host, RecordType::A, &["192.0.2.8"]).await;
+
+    // Somebody else's app has no such luck, and says whose it is.
+    let red = team(&world, control_plane, "red").await;
+    red.commit("other", &format!("{{{IMAGE}, hosts: [deep.site.one.example]}}"))
+        .await;
+    red.told("other", "NamesPublished", "False", "NameHeld").await;
+    red.told("other", "HostsClaimed", "False", "NameHeld").await;
+
+    // Not asked for any more: withdrawn.
+    blue.commit("site", &format!("{{{IMAGE}, exposure: None}}")).await;
+    world.claim(host, "Releasing").await;
+    is_answered(&server, host, RecordType::A, &[]).await;
+    assert_eq!(given(&blue).await, []);
+    let (app, _) = blue.told("site", "Ready", "False", "Deploying").await;
+    assert!(condition(&app, "NamesPublished").is_none());
+}
+
+#[tokio::test]
+async fn a_record_of_the_team_is_left_to_speak_for_the_host() {
+    let (control_plane, world) = start().await;
+    let blue = team(&world, control_plane, "blue").await;
+    let host = "own.one.example";
+    let own = format!("{{name: {host}, targets: [192.0.2.9]}}");
+    world.commit(&blue.namespace, "mine", &own).await;
+    eventually("the record is looked at", async || {
+        let record = blue.api::<DnsRecord>().get("mine").await.unwrap();
+        record.status.filter(|status| !status.conditions.is_empty())
+    })
+    .await;
+    blue.commit("own", &format!("{{{IMAGE}, hosts: [{host}, second.one.example]}}"))
+        .await;
+    let names = async || given(&blue).await.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    eventually("the other host has a record", async || {
+        (names().await == ["second.one.example"]).then_some(())
+    })
+    .await;
+    // Without it, the app's own speaks.
+    world.delete(&blue.namespace, "mine").await;
+    eventually("both hosts have a record", async || {
+        let mut names = names().await;
+        names.sort();
+        (names == [host, "second.one.example"]).then_some(())
     })
     .await;
 }

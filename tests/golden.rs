@@ -56,27 +56,42 @@ fn app(objects: &[Value]) -> StartupApp {
     serde_json::from_value(app).unwrap()
 }
 
+/// What a sample becomes on a platform, as text.
+fn rendered(name: &str, objects: &[Value], platform: &Platform) -> String {
+    let mut text = String::new();
+    match offline(&app(objects), &namespace(platform, name), platform) {
+        Ok(rendered) => {
+            for object in rendered.objects {
+                write!(text, "---\n{}", serde_saphyr::to_string(&object).unwrap()).unwrap();
+            }
+        }
+        Err(faults) => {
+            for fault in faults {
+                writeln!(text, "refused: {fault}").unwrap();
+            }
+        }
+    }
+    text
+}
+
 #[test]
 fn each_sample_becomes_on_each_platform_what_its_golden_file_says() {
     for profile in BUNDLED {
         let platform = Platform::bundled(profile.name).unwrap();
         for (name, objects) in samples() {
-            let mut text = String::new();
-            match offline(&app(&objects), &namespace(&platform, &name), &platform) {
-                Ok(rendered) => {
-                    for object in rendered.objects {
-                        write!(text, "---\n{}", serde_saphyr::to_string(&object).unwrap()).unwrap();
-                    }
-                }
-                Err(faults) => {
-                    for fault in faults {
-                        writeln!(text, "refused: {fault}").unwrap();
-                    }
-                }
-            }
+            let text = rendered(&name, &objects, &platform);
             insta::assert_snapshot!(format!("{name}@{}", profile.name), text);
         }
     }
+}
+
+#[test]
+fn where_the_platform_gives_records_the_hosts_of_a_sample_have_theirs() {
+    let records = "domains: [{domain: incubateur.net, dnsRecords: true}, {domain: '*'}]\n";
+    let (_, generic) = BUNDLED[0].text.split_once("environments:").unwrap();
+    let platform = Platform::parse(&format!("{records}environments:{generic}")).unwrap();
+    let text = rendered("staging", &samples()["staging"], &platform);
+    insta::assert_snapshot!("staging@records", text);
 }
 
 /// The hosts of the staging sample are not the ministry's to give: it is the one pair that is refused.

@@ -3,8 +3,11 @@
 
 #![cfg(test)] // helpers here may unwrap as tests do
 
+mod common;
+
 use std::collections::BTreeMap;
 
+use common::install_crds;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind, TypeMeta};
 use serde::Serialize;
@@ -16,6 +19,14 @@ use tremplin_core::platform::Platform;
 use tremplin_e2e::ControlPlane;
 
 const FULL: &str = include_str!("common/rich.yaml");
+
+/// A platform whose apps get DnsRecords.
+const GIVES_RECORDS: &str = "
+domains: [{domain: '*', dnsRecords: true}]
+exposures: [{name: public, default: true, scheme: http, type: Ingress}]
+sizes: {M: {cpu: 250m, memory: 256Mi, default: true}, L: {cpu: 500m, memory: 512Mi}}
+security: {type: OpenShift}
+";
 
 /// Every object of the app as JSON.
 fn rendered(platform: &Platform, namespace: &str, spec: &str) -> Vec<Value> {
@@ -45,6 +56,7 @@ fn rendered(platform: &Platform, namespace: &str, spec: &str) -> Vec<Value> {
     desired.deployments.iter().for_each(|object| add(to_value(object)));
     desired.cron_jobs.iter().for_each(|object| add(to_value(object)));
     desired.ingress.iter().for_each(|object| add(to_value(object)));
+    desired.dns_records.iter().for_each(|object| add(to_value(object)));
     for object in &mut all {
         object["metadata"]["ownerReferences"] = json!([{
             "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "11111111-1111-1111-1111-111111111111",
@@ -62,10 +74,11 @@ fn to_value(object: &impl Serialize) -> Value {
 async fn what_we_own_is_what_we_rendered_for_every_kind_of_child() {
     let control_plane = ControlPlane::shared().await.unwrap();
     let client = control_plane.client().unwrap();
-    for profile in ["generic", "cpin-pax", "cpin-mi"] {
-        let platform = Platform::bundled(profile).unwrap();
+    install_crds(&client).await;
+    for profile in ["generic", "cpin-pax", "cpin-mi", GIVES_RECORDS] {
+        let platform = Platform::bundled(profile).unwrap_or_else(|| Platform::parse(profile).unwrap());
         let namespace = control_plane.namespace("owned").await.unwrap();
-        let spec = if profile == "generic" {
+        let spec = if ["generic", GIVES_RECORDS].contains(&profile) {
             FULL.to_owned()
         } else {
             FULL.replace("hosts: [brigade.example.org, www.example.org]", "exposure: None")

@@ -34,9 +34,12 @@ use team::{Team, app};
 use tremplin_e2e::process::{Lifetime, Process, Program};
 use tremplin_e2e::{AuditLevel, ControlPlane, ControlPlaneOptions};
 
+/// The hosts of apps get DnsRecords.
+const GIVES_RECORDS: &str = r#"platform.overrides={"domains": [{"domain": "apps.example", "dnsRecords": true, "hostTemplate": "{app}-{namespace}.{domain}"}]}"#;
+
 /// Starts the operator as the chart's Deployment would, under the chart's service account.
 async fn start_operator(plane: &ControlPlane) -> Process {
-    let objects = template(&chart("tremplin"), OPERATORS, &[]).await.unwrap();
+    let objects = template(&chart("tremplin"), OPERATORS, &[GIVES_RECORDS]).await.unwrap();
     let container = &of_kind(&objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
     let platform = plane.folder().join("platform.yaml");
     fs::write(

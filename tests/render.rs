@@ -46,6 +46,14 @@ const SECRETS: &str = r"
 ";
 const RICH: &str = include_str!("common/rich.yaml");
 
+/// A platform whose apps get DnsRecords, beside the bundled ones.
+const GIVES_RECORDS: &str = "
+domains: [{domain: apps.example, dnsRecords: true, hostTemplate: '{app}-{namespace}.{domain}'}, {domain: '*', dnsRecords: true}]
+exposures: [{name: public, default: true, scheme: http, type: Ingress}]
+sizes: {S: {cpu: 100m, memory: 128Mi}, M: {cpu: 250m, memory: 256Mi, default: true}, L: {cpu: 500m, memory: 512Mi}}
+security: {type: OpenShift}
+";
+
 /// A file with one app in it, and maybe with what the app needs.
 struct Sample {
     file: PathBuf,
@@ -78,7 +86,7 @@ fn samples(folder: &Path, profile: &str) -> Vec<Sample> {
     assert!(files.len() >= 5, "{files:?}");
 
     let mut spec = yaml(RICH);
-    if profile != "generic" {
+    if profile.starts_with("cpin-") {
         let spec = spec.as_object_mut().unwrap();
         spec.retain(|field, _| field != "hosts" && field != "routes");
         spec.insert("exposure".into(), "None".into());
@@ -144,14 +152,25 @@ async fn until_running(team: &Team, app: &str) {
     .await;
 }
 
+/// What is given as `--platform`: the name of a bundled profile, or a file.
+fn platform(folder: &Path, profile: &str) -> String {
+    if profile != "records" {
+        return profile.to_owned();
+    }
+    let file = folder.join("records.yaml");
+    fs::write(&file, GIVES_RECORDS).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 /// What the program prints, by kind and name.
-fn printed(profile: &str, sample: &Sample, team: &Team) -> BTreeMap<String, Value> {
+fn printed(folder: &Path, profile: &str, sample: &Sample, team: &Team) -> BTreeMap<String, Value> {
     let labels: Vec<_> = labels(profile, sample)
         .into_iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let ran = Command::new(env!("CARGO_BIN_EXE_tremplin"))
-        .args(["render", "--platform", profile, "--namespace", &team.namespace])
+        .args(["render", "--platform", &platform(folder, profile)])
+        .args(["--namespace", &team.namespace])
         .args(["--namespace-labels", &labels.join(","), "-f"])
         .arg(&sample.file)
         .output()
@@ -180,7 +199,8 @@ fn sent(events: &[AuditEvent], team: &Team) -> BTreeMap<String, Value> {
     for event in ours.filter(|event| event.resource != "events") {
         assert!(event.code < 300 && event.verb == "patch", "{event:#?}");
         let body = event.request_object.clone().expect("the audit log holds bodies");
-        if (event.resource.as_str(), event.subresource.as_str()) == ("startupapps", "status") {
+        let is_custom = ["startupapps", "dnsrecords"].contains(&event.resource.as_str());
+        if is_custom && event.subresource == "status" {
             continue;
         }
         assert_eq!(event.subresource, "", "{event:#?}");
@@ -277,13 +297,14 @@ async fn what_is_printed_is_what_is_sent_but_for_a_closed_list_of_fields() {
     let client = install(&control_plane).await;
     let log = control_plane.audit_log();
     let mut added = BTreeSet::new();
-    for profile in ["generic", "cpin-pax", "cpin-mi"] {
+    let folder = control_plane.folder();
+    for profile in ["generic", "cpin-pax", "cpin-mi", "records"] {
         let mut committed = Vec::new();
-        for sample in samples(control_plane.folder(), profile) {
+        for sample in samples(folder, profile) {
             let team = commit(&control_plane, profile, &sample).await;
             committed.push((sample, team));
         }
-        let operator = Operator::plain(&control_plane, &["--platform", profile]);
+        let operator = Operator::plain(&control_plane, &["--platform", &platform(folder, profile)]);
         for (sample, team) in &committed {
             until_running(team, &sample.app).await;
         }
@@ -291,7 +312,7 @@ async fn what_is_printed_is_what_is_sent_but_for_a_closed_list_of_fields() {
         let _ = log.mark(&client).await.unwrap();
         let events = log.all().unwrap();
         for (sample, team) in &committed {
-            let (printed, sent) = (printed(profile, sample, team), sent(&events, team));
+            let (printed, sent) = (printed(folder, profile, sample, team), sent(&events, team));
             let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
             assert_eq!(names(&printed), names(&sent), "{} on {profile}", sample.app);
             for (what, printed) in &printed {

@@ -24,7 +24,8 @@ pub fn child(app: &str, part: &str, max: usize) -> String {
     format!("{}-{suffix}", head.trim_end_matches('-'))
 }
 
-/// The name of a Job that runs once for `key`: always hashed, so that no clock-made name of a `CronJob`'s Job equals it.
+/// The name of the child that there is one of for each `key`, such as a Job that runs once for it: always hashed, so that
+/// no clock-made name of a `CronJob`'s Job equals it.
 pub fn one_shot(app: &str, part: &str, key: &str) -> String {
     let suffix = hash_suffix(&[app, part, key]);
     let room = LABEL - suffix.len() - 1;

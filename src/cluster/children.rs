@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource as _;
 use serde_json::Value;
+use tremplin_core::api::DnsRecord;
 use tremplin_core::labels;
 use tremplin_core::live::{Kept, Known, Live};
 
@@ -30,13 +31,16 @@ pub enum ChildKind {
     CronJob,
     /// The public names.
     Ingress,
+    /// What leads to a public name.
+    DnsRecord,
     /// A release, or a run asked for by hand.
     Job,
 }
 
 /// The kinds whose objects go when they are not rendered any more, in the order of their removal. A release record and
 /// the Jobs remember what ran: they go with their app.
-pub const PRUNED: [ChildKind; 6] = [
+pub const PRUNED: [ChildKind; 7] = [
+    ChildKind::DnsRecord,
     ChildKind::Ingress,
     ChildKind::PodDisruptionBudget,
     ChildKind::CronJob,
@@ -62,6 +66,8 @@ pub struct Children {
     pub cron_jobs: Store<Live<CronJob>>,
     /// Ingresses, foreign ones included: a host may be held by one.
     pub ingresses: Store<Live<Ingress>>,
+    /// What leads to public names: those that apps own, among [`super::Resources::records`].
+    pub dns_records: Store<Live<DnsRecord>>,
     /// Jobs, those that CronJobs made included.
     pub jobs: Store<Live<Job>>,
     /// Pods: read, never written.
@@ -78,6 +84,7 @@ impl Children {
         self.deployments.ready().await;
         self.cron_jobs.ready().await;
         self.ingresses.ready().await;
+        self.dns_records.ready().await;
         self.jobs.ready().await;
         self.pods.ready().await;
     }
@@ -92,6 +99,7 @@ impl Children {
             ChildKind::Deployment => &self.deployments,
             ChildKind::CronJob => &self.cron_jobs,
             ChildKind::Ingress => &self.ingresses,
+            ChildKind::DnsRecord => &self.dns_records,
             ChildKind::Job => &self.jobs,
         }
     }
@@ -108,6 +116,7 @@ impl ChildKind {
             Self::Deployment => "Deployment",
             Self::CronJob => "CronJob",
             Self::Ingress => "Ingress",
+            Self::DnsRecord => "DnsRecord",
             Self::Job => "Job",
         }
     }

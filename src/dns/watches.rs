@@ -120,6 +120,7 @@ impl Dns {
                 continue;
             };
             let beside = self.records.group(&Group::Name(name.to_string()));
+            self.tell_beside(name.as_str());
             let same: Vec<_> = beside
                 .into_iter()
                 .filter(|other| other.key().namespace == seen.key().namespace && other.key() != seen.key())

@@ -257,16 +257,19 @@ fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, Fault<Refusal>>
         deployments,
         cron_jobs,
         ingress,
+        dns_records,
     } = &plan.desired;
     let mut base = Vec::new();
     add(&mut base, owner, ChildKind::ServiceAccount, [service_account])?;
     add(&mut base, owner, ChildKind::ConfigMap, release_record)?;
-    let mut upper = Vec::new();
+    let (mut upper, mut names) = (Vec::new(), Vec::new());
     // Where instances of an older spec serve, the way to them stays that spec's too.
     if !matches!(plan.hold, Some(Hold::Missing(_))) {
         add(&mut base, owner, ChildKind::Service, services)?;
         add(&mut base, owner, ChildKind::PodDisruptionBudget, disruption_budgets)?;
         add(&mut upper, owner, ChildKind::Ingress, ingress)?;
+        // Last: what is the matter with a name holds nothing else up.
+        add(&mut names, owner, ChildKind::DnsRecord, dns_records)?;
     }
     if plan.applies_deployments() {
         add(&mut upper, owner, ChildKind::Deployment, deployments)?;
@@ -274,7 +277,7 @@ fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, Fault<Refusal>>
     if plan.applies_cron_jobs() {
         add(&mut upper, owner, ChildKind::CronJob, cron_jobs)?;
     }
-    Ok(vec![base, upper])
+    Ok(vec![base, upper, names])
 }
 
 fn add<'a, T: Resource<DynamicType = ()> + Serialize + 'a>(

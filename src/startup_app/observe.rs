@@ -67,6 +67,7 @@ impl StartupApps {
             hosts: BTreeMap::new(),
             deployments: owned_by(uid, children.deployments.group(&app_group)),
             pods: children.pods.group(&app_group),
+            dns_records: owned_by(uid, children.dns_records.group(&app_group)),
             release_record: record.filter(|record| record.owner_uid() == Some(uid)),
             contents: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -82,7 +83,7 @@ impl StartupApps {
             .chain([&app.spec])
             .collect();
         let hosts = |spec: &&StartupAppSpec| validate::hosts_of(app, spec, platform, &observed.namespace);
-        observed.hosts = self.host_facts(specs.iter().flat_map(hosts).collect(), &observed.namespace);
+        observed.hosts = self.host_facts(specs.iter().flat_map(hosts).collect(), uid, &observed.namespace);
         observed.contents = self.contents(namespace, &specs).await?;
         let ask_again = self.ask(&mut observed).await;
         Ok(View { observed, ask_again })
@@ -99,13 +100,19 @@ impl StartupApps {
 
     /// Who has or wants each host, of the spec and of the version that is released and may still be what is rendered.
     /// Re-triggered by every Ingress and app with such a host, and by the claims and zones that cover it.
-    fn host_facts(&self, hosts: BTreeSet<String>, namespace: &NamespaceContext) -> BTreeMap<String, HostFacts> {
+    fn host_facts(
+        &self,
+        hosts: BTreeSet<String>,
+        uid: &str,
+        namespace: &NamespaceContext,
+    ) -> BTreeMap<String, HostFacts> {
         let facts = |host: &str| {
             let carriers = self.cluster.children.ingresses.group(&Group::Host(host.to_owned()));
             HostFacts {
                 carriers: carriers.iter().map(|ingress| carrier(ingress)).collect(),
                 wanting: self.hosts.wanting(host),
                 name: self.name_of(host, namespace),
+                record: self.record_of(host, uid, &namespace.name),
             }
         };
         hosts.into_iter().map(|host| (host.clone(), facts(&host))).collect()
@@ -134,6 +141,23 @@ impl StartupApps {
                 contact: holder.and_then(|holder| holder.contact.clone()),
             })
         })
+    }
+
+    /// The DnsRecord of that namespace that leads from a host somewhere and is not the app's of that UID.
+    fn record_of(&self, host: &str, uid: &str, namespace: &str) -> Option<String> {
+        let records = self.cluster.resources.records.group(&Group::Name(host.to_owned()));
+        let mut others = records.iter().filter_map(|seen| match &**seen {
+            cluster::Seen::Object(record) => Some(record),
+            cluster::Seen::Malformed(_) => None,
+        });
+        let other = others.find(|record| {
+            let mut owners = record.metadata.owner_references.iter().flatten();
+            record.metadata.namespace.as_deref() == Some(namespace)
+                && record.metadata.deletion_timestamp.is_none()
+                && names::leads_from(record, host)
+                && !owners.any(|owner| owner.uid == uid)
+        });
+        other.and_then(|record| record.metadata.name.clone())
     }
 
     /// One GET for each version of a Secret or ConfigMap that was not read before: of those that these specs name. (A

@@ -117,6 +117,7 @@ impl StartupApps {
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.disruption_budgets);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.deployments);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.cron_jobs);
+        self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.dns_records);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.jobs);
         self.watch_children(&mut tasks, watching, |apps| &apps.cluster.children.pods);
         self.watch_ingresses(&mut tasks, watching);

@@ -4,13 +4,20 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, PostParams};
 use serde_json::json;
-use tremplin_core::app::render::{cron_job_name, record_name};
+use tremplin_core::app::render::{cron_job_name, dns_record_name, record_name};
 use tremplin_core::{labels, names};
 
 use crate::install::{eventually, object};
+use crate::names::ask;
 use crate::team::{
-    BUDGETS, CONFIG_MAPS, CRON_JOBS, DEPLOYMENTS, INGRESSES, JOBS, SECRETS, SERVICE_ACCOUNTS, SERVICES, Team, app,
+    BUDGETS, CONFIG_MAPS, CRON_JOBS, DEPLOYMENTS, INGRESSES, JOBS, RECORDS, SECRETS, SERVICE_ACCOUNTS, SERVICES, Team,
+    app,
 };
+
+/// The host of an app that names none.
+fn host(team: &Team, app: &str) -> String {
+    format!("{app}-{}.apps.example", team.namespace)
+}
 
 /// Objects of others have the names that children need: the operator must look before it says so.
 pub async fn meet_objects_of_others(team: &Team) {
@@ -34,6 +41,15 @@ pub async fn meet_objects_of_others(team: &Team) {
     }
     team.create(SERVICE_ACCOUNTS, json!({"metadata": {"name": "low"}}))
         .await;
+    let record = dns_record_name("named", &host(team, "named"));
+    ask(
+        team,
+        &record,
+        &json!({"name": "other.apps.example", "targets": ["192.0.2.1"]}),
+    )
+    .await;
+    team.run(&app("named", json!({"image": "ghcr.io/team/named:1"}))).await;
+    team.told("named", "NameTaken").await;
     team.run(&app(
         "low",
         json!({"image": "ghcr.io/team/low:1", "environment": "Production"}),
@@ -72,6 +88,7 @@ pub async fn live_a_full_life(team: &Team) {
     team.told("shop", "Deploying").await;
 
     let cron_job = cron_job_name("shop", "digest");
+    let dns_record = dns_record_name("shop", &host(team, "shop"));
     let children = [
         (SERVICE_ACCOUNTS, "shop"),
         (SERVICES, "shop-web"),
@@ -79,6 +96,7 @@ pub async fn live_a_full_life(team: &Team) {
         (DEPLOYMENTS, "shop-web"),
         (CRON_JOBS, &cron_job),
         (INGRESSES, "shop"),
+        (RECORDS, &dns_record),
     ];
     for (kind, name) in children {
         team.there(kind, name).await;

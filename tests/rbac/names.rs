@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, ZoneText};
 
 use crate::install::{OPERATORS, eventually, object, objects_of};
-use crate::team::{SECRETS, Team};
+use crate::team::{RECORDS, SECRETS, Team};
 
-const RECORDS: &str = "tremplin.dev/v1alpha1/DnsRecord/dnsrecords";
 const CLAIMS: &str = "tremplin.dev/v1alpha1/DnsClaim/dnsclaims";
 const ZONES: &str = "tremplin.dev/v1alpha1/DnsZone/dnszones";
 const ENDPOINTS: &str = "externaldns.k8s.io/v1alpha1/DNSEndpoint/dnsendpoints";
@@ -120,7 +119,8 @@ async fn zone(team: &Team, server: &Bind, name: &str, domain: &str, provider: &V
         .unwrap();
 }
 
-async fn ask(team: &Team, name: &str, spec: &Value) {
+/// A team commits a record.
+pub async fn ask(team: &Team, name: &str, spec: &Value) {
     let record = json!({
         "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsRecord", "metadata": {"name": name}, "spec": spec,
     });

@@ -17,6 +17,7 @@ pub const DEPLOYMENTS: &str = "apps/v1/Deployment/deployments";
 pub const CRON_JOBS: &str = "batch/v1/CronJob/cronjobs";
 pub const JOBS: &str = "batch/v1/Job/jobs";
 pub const INGRESSES: &str = "networking.k8s.io/v1/Ingress/ingresses";
+pub const RECORDS: &str = "tremplin.dev/v1alpha1/DnsRecord/dnsrecords";
 pub const BUDGETS: &str = "policy/v1/PodDisruptionBudget/poddisruptionbudgets";
 
 pub fn app(name: &str, spec: Value) -> DynamicObject {

@@ -20,6 +20,8 @@ pub struct HostFacts {
     pub wanting: Vec<Wanting>,
     /// Whose its name is.
     pub name: Name,
+    /// A DnsRecord of the app's namespace that leads from the host somewhere, and is not this app's.
+    pub record: Option<String>,
 }
 
 /// An Ingress that carries a host.
@@ -84,22 +86,34 @@ impl fmt::Display for Holder {
 
 /// The verdict on each host of one app. Hosts that nobody was asked about are free: without a cluster, all are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostClaims(BTreeMap<String, Verdict>);
+pub struct HostClaims {
+    verdicts: BTreeMap<String, Verdict>,
+    records: BTreeMap<String, String>,
+}
 
 impl HostClaims {
     /// Judges the hosts of the app with that namespace and UID.
     pub fn judge(namespace: &str, uid: &str, facts: &BTreeMap<String, HostFacts>) -> Self {
-        Self(
-            facts
-                .iter()
+        let facts = facts.iter();
+        Self {
+            verdicts: facts
+                .clone()
                 .map(|(host, facts)| (host.clone(), judge(namespace, uid, facts)))
                 .collect(),
-        )
+            records: facts
+                .filter_map(|(host, facts)| Some((host.clone(), facts.record.clone()?)))
+                .collect(),
+        }
     }
 
     /// Whether the app may carry the host.
     pub fn verdict(&self, host: &str) -> Verdict {
-        self.0.get(host).cloned().unwrap_or(Verdict::Free)
+        self.verdicts.get(host).cloned().unwrap_or(Verdict::Free)
+    }
+
+    /// The DnsRecord of the app's namespace that leads from the host somewhere, if there is one that is not the app's.
+    pub fn record(&self, host: &str) -> Option<&str> {
+        self.records.get(host).map(String::as_str)
     }
 }
 
@@ -230,6 +244,7 @@ mod tests {
             carriers: vec![carrier("paris", Some("1"))],
             wanting: vec![wanting("paris", "1", 1)],
             name: Name::Elsewhere(told(Reason::NameHeld)),
+            record: None,
         };
         assert_eq!(judge("paris", "1", &facts), Verdict::Unrouted(told(Reason::NameHeld)));
     }

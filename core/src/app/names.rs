@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::reasons::Reason;
-use crate::api::dns::DnsClaimSpec;
+use crate::api::dns::{DnsClaimSpec, DnsRecord, DnsRecordSpec, RecordTypeChoice};
 use crate::dns::claim::{self, Holding, Key};
 use crate::dns::opened::OpenZone;
-use crate::dns::{Fqdn, Zone};
+use crate::dns::{Fqdn, Zone, judge};
 use crate::fault::Fault;
 
 /// Whose the name of a host is.
@@ -95,6 +95,32 @@ pub fn covering(host: &str, opened: &crate::dns::opened::Opened) -> Option<(Fqdn
     let host = Fqdn::parse(host).ok()?;
     let open = opened.covering(&host)?;
     Some((host, open))
+}
+
+/// Whether a record leads from a host somewhere, so that another one that does cannot stand beside it. (Texts and mail
+/// can.)
+pub fn leads_from(record: &DnsRecord, host: &str) -> bool {
+    let DnsRecordSpec {
+        targets,
+        app_ref,
+        delegation,
+        type_,
+        ..
+    } = &record.spec;
+    let leads = !targets.is_empty()
+        || app_ref.is_some()
+        || delegation.is_some()
+        || matches!(
+            type_,
+            Some(
+                RecordTypeChoice::A
+                    | RecordTypeChoice::AAAA
+                    | RecordTypeChoice::CNAME
+                    | RecordTypeChoice::ALIAS
+                    | RecordTypeChoice::NS
+            )
+        );
+    leads && judge::name(record).is_ok_and(|name| name.as_str() == host)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 
 use super::hosts::HostFacts;
 use super::valid::ContentRef;
+use crate::api::dns::DnsRecord;
 use crate::labels;
 use crate::live::Live;
 use crate::platform::NamespaceContext;
@@ -29,6 +30,8 @@ pub struct Observed {
     pub jobs: Vec<Arc<Live<Job>>>,
     /// The app's CronJobs.
     pub cron_jobs: Vec<Arc<Live<CronJob>>>,
+    /// The DnsRecords of its hosts.
+    pub dns_records: Vec<Arc<Live<DnsRecord>>>,
     /// The release record.
     pub release_record: Option<Arc<Live<ConfigMap>>>,
     /// Who has or wants each host that the app asks for. Re-triggered by every Ingress and app with such a host.
@@ -69,6 +72,7 @@ impl Observed {
             pods: Vec::new(),
             jobs: Vec::new(),
             cron_jobs: Vec::new(),
+            dns_records: Vec::new(),
             release_record: None,
             hosts: BTreeMap::new(),
             contents: BTreeMap::new(),

@@ -62,6 +62,7 @@ pub fn offline(
         deployments,
         cron_jobs,
         ingress,
+        dns_records,
     } = render::render(&valid, platform, &marks);
     let mut objects = Objects::default();
     objects.add([&service_account]);
@@ -79,6 +80,7 @@ pub fn offline(
     objects.add(&deployments);
     objects.add(&cron_jobs);
     objects.add(&ingress);
+    objects.add(&dns_records);
     let url = valid
         .exposure
         .and_then(|exposure| Some(exposure.class.url(&exposure.hosts.first()?.host)));

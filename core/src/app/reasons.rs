@@ -99,6 +99,10 @@ reasons! {
         => "Nothing.";
     NamesHeld: "The namespace holds the name of every host that lies in a zone of ours."
         => "Nothing.";
+    NamesPublished: "The DnsRecord of every host is published. Of one that is not, its own reason is told."
+        => "Nothing.";
+    NamesPending: "The DnsRecord of a host was not looked at yet."
+        => "Wait.";
     RulesBroken: "An object of the app breaks a rule of the platform."
         => "Run `kubectl tremplin check` and follow its fixes.";
 }

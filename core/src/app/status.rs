@@ -64,7 +64,7 @@ pub fn status(
     for ignored in valid.into_iter().flat_map(|valid| requests::ignored(app, valid, now)) {
         let _ = write!(summary.message, "\n{ignored}");
     }
-    names::write_condition(&mut conditions, decision);
+    names::write_conditions(&mut conditions, decision, observed);
     names::outweigh(&summary, decision)
         .as_ref()
         .unwrap_or(&summary)

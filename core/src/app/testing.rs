@@ -14,6 +14,7 @@ use super::hosts::HostFacts;
 use super::observed::Content;
 use super::valid::ContentRef;
 use super::{Decision, Observed, Outcome, Plan, Step, decide, status};
+use crate::api::dns::DnsRecord;
 use crate::api::startup_app::{StartupApp, StartupAppStatus};
 use crate::live::{Kept, Live};
 use crate::platform::Platform;
@@ -30,6 +31,7 @@ pub struct World {
     pub contents: BTreeMap<ContentRef, Content>,
     pub gone_jobs: Vec<String>,
     pub hosts: BTreeMap<String, HostFacts>,
+    pub dns_records: Vec<Value>,
     pub created: Vec<String>,
     uids: u32,
 }
@@ -67,6 +69,7 @@ impl World {
             contents: BTreeMap::new(),
             gone_jobs: Vec::new(),
             hosts: BTreeMap::new(),
+            dns_records: Vec::new(),
             created: Vec::new(),
             uids: 0,
         }
@@ -97,6 +100,7 @@ impl World {
             contents: self.contents.clone(),
             gone_jobs: self.gone_jobs.clone(),
             hosts: self.hosts.clone(),
+            dns_records: live::<DnsRecord>(self.dns_records.iter()),
             ..Observed::nothing(self.platform.namespace("brigade-ns", &labels), now())
         }
     }

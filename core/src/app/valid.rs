@@ -182,6 +182,8 @@ pub struct ValidExposure {
 /// Whose the names of an app's hosts are, where zones of ours cover them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Names {
+    /// The hosts that get a DnsRecord: also those that are not routed, for the record claims the name.
+    pub records: Vec<String>,
     /// How many its namespace holds.
     pub held: usize,
     /// Why hosts are not routed.

@@ -11,6 +11,8 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::Value;
 
 use super::{Kept, time};
+use crate::api::dns::DnsRecord;
+use crate::conditions::{READY, STALLED};
 use crate::labels;
 
 /// For kinds of which only the identity and the owned fields count.
@@ -163,6 +165,15 @@ pub struct ConfigMapFacts {
     pub data: BTreeMap<String, String>,
 }
 
+/// A `DnsRecord` of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsRecordFacts {
+    /// Whether it is published, and if not, why.
+    pub ready: Option<ConditionFact>,
+    /// Whether a human must act on it.
+    pub stalled: bool,
+}
+
 macro_rules! nothing {
     ($($kind:ty),+) => {$(
         impl Kept for $kind {
@@ -281,6 +292,23 @@ impl Kept for Ingress {
                 })
                 .filter(|address| !address.is_empty())
                 .collect(),
+        }
+    }
+}
+
+impl Kept for DnsRecord {
+    type Facts = DnsRecordFacts;
+
+    fn facts(object: &Value) -> DnsRecordFacts {
+        let is_current = object.pointer("/status/observedGeneration") == object.pointer("/metadata/generation");
+        let conditions = || {
+            items(object, "/status/conditions")
+                .map(condition)
+                .filter(|_| is_current)
+        };
+        DnsRecordFacts {
+            ready: conditions().find(|c| c.type_ == READY),
+            stalled: conditions().any(|c| c.type_ == STALLED && c.status == "True"),
         }
     }
 }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
 pub use facts::{
-    ConditionFact, ConfigMapFacts, ContainerFact, CronJobFacts, DeploymentFacts, Ended, IngressFacts, JobFacts,
-    Nothing, PodFacts,
+    ConditionFact, ConfigMapFacts, ContainerFact, CronJobFacts, DeploymentFacts, DnsRecordFacts, Ended, IngressFacts,
+    JobFacts, Nothing, PodFacts,
 };
 pub use owned::{Digest, owned_by};
 pub use standing::{Controller, Known, Standing};

@@ -75,6 +75,11 @@ pub struct DomainFile {
     /// Which namespaces may use it. Absent: all.
     #[serde(default)]
     pub allowed_namespaces: SelectorFile,
+    /// Whether each host of an app that is the domain or below it gets a DnsRecord that follows the app, made with it and
+    /// withdrawn with it, so that the StartupApp alone is enough. Of the domains that hold a host the longest decides. For
+    /// domains that a DnsZone covers. Absent: false, and teams commit their DnsRecords themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dns_records: bool,
 }
 
 /// Selects namespaces.

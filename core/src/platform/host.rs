@@ -20,6 +20,8 @@ pub struct Domain {
     pub namespace_labels: BTreeMap<LabelKey, String>,
     /// The host of an app that names none.
     pub host_template: Option<HostTemplate>,
+    /// Whether hosts get DnsRecords.
+    pub dns_records: bool,
 }
 
 impl Domain {
@@ -185,6 +187,15 @@ impl Platform {
         self.domains_for(namespace)
             .find_map(|domain| Some((domain.name.as_deref()?, domain.host_template.as_ref()?)))
             .and_then(|(domain, template)| template.host(domain, &values))
+    }
+
+    /// Whether a host of an app in that namespace gets a DnsRecord: the longest domain that holds it decides.
+    pub fn gives_record(&self, host: &str, namespace: &NamespaceContext) -> bool {
+        let length = |domain: &Domain| domain.name.as_ref().map_or(0, String::len);
+        let holding = self.domains_for(namespace).filter(|domain| domain.contains(host));
+        // Of equal ones the first in the file.
+        let longest = holding.reduce(|longest, next| if length(next) > length(longest) { next } else { longest });
+        longest.is_some_and(|domain| domain.dns_records)
     }
 
     /// Whether the namespace may use the host.

@@ -108,6 +108,33 @@ fn a_domain_is_for_the_namespaces_it_names() {
 }
 
 #[test]
+fn the_longest_domain_decides_whether_a_host_gets_a_record() {
+    let platform = with(
+        "domains:
+- {domain: '*', dnsRecords: true}
+- {domain: a.fr}
+- {domain: www.a.fr, dnsRecords: true}
+- {domain: www.a.fr}
+- {domain: mine.a.fr, dnsRecords: true, allowedNamespaces: {matchLabels: {team: core}}}",
+    );
+    let (core, other) = (labels(&[("team", "core")]), labels(&[]));
+    for (host, labels, given) in [
+        ("b.org", &other, true),
+        ("a.fr", &other, false),
+        ("x.a.fr", &other, false),
+        ("www.a.fr", &other, true),
+        ("x.www.a.fr", &other, true),
+        ("xwww.a.fr", &other, false),
+        ("mine.a.fr", &core, true),
+        ("mine.a.fr", &other, false),
+    ] {
+        let namespace = platform.namespace("apps", labels);
+        assert_eq!(platform.gives_record(host, &namespace), given, "{host} {labels:?}");
+    }
+    assert!(!with("").gives_record("a.fr", &with("").namespace("apps", &other)));
+}
+
+#[test]
 fn the_template_gives_the_host() {
     let platform = Platform::bundled("cpin-mi").unwrap();
     let dev = platform.namespace("b4qjvd14--22dxmh", &console("dev"));

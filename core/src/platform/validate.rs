@@ -102,6 +102,7 @@ fn domain(field: &str, written: &file::DomainFile) -> Checked<Domain> {
             str::to_owned,
         )?,
         host_template,
+        dns_records: written.dns_records,
     })
 }
 

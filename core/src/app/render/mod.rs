@@ -6,6 +6,7 @@
 
 mod cron_job;
 mod deployment;
+mod dns_record;
 mod ingress;
 mod pod;
 mod release;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 use super::observed::ContentDigest;
 use super::valid::{ContentRef, ValidApp};
+use crate::api::dns::DnsRecord;
 use crate::api::startup_app::{StartupApp, Tier};
 use crate::platform::{LabelKey, LabelKeys, Platform};
 use crate::{labels, names};
@@ -32,6 +34,7 @@ use crate::{labels, names};
 pub use cron_job::cron_job_name;
 pub use cron_job::cron_run;
 pub use deployment::{Change, change};
+pub use dns_record::record_name as dns_record_name;
 pub use release::{RECORD, record as release_record, record_name, release_job};
 
 /// What the rendered objects remember of the world: values that only a cluster can give. Without a cluster, nothing.
@@ -67,6 +70,8 @@ pub struct DesiredApp {
     pub cron_jobs: Vec<CronJob>,
     /// The public names.
     pub ingress: Option<Ingress>,
+    /// One per host that the platform gives one.
+    pub dns_records: Vec<DnsRecord>,
 }
 
 impl DesiredApp {
@@ -82,6 +87,7 @@ impl DesiredApp {
             deployments,
             cron_jobs,
             ingress,
+            dns_records,
         } = self;
         let mut objects = Vec::new();
         add(&mut objects, [service_account]);
@@ -90,6 +96,7 @@ impl DesiredApp {
         add(&mut objects, deployments);
         add(&mut objects, cron_jobs);
         add(&mut objects, ingress);
+        add(&mut objects, dns_records);
         objects
     }
 }
@@ -130,6 +137,12 @@ pub fn render(app: &ValidApp, platform: &Platform, marks: &Marks) -> DesiredApp 
             .map(|cron| cron_job::cron_job(frame, cron, marks))
             .collect(),
         ingress: app.exposure.as_ref().map(|exposure| ingress::ingress(frame, exposure)),
+        dns_records: app
+            .names
+            .records
+            .iter()
+            .map(|host| dns_record::dns_record(frame, host))
+            .collect(),
     }
 }
 

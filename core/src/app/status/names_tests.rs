@@ -1,11 +1,15 @@
 //! Hosts whose names belong to others or to nobody: what is routed and what is told.
 
+use serde_json::json;
+
 use crate::api::startup_app::Condition;
 use crate::app::hosts::{Carrier, HostFacts};
 use crate::app::names::Name;
 use crate::app::reasons::Reason;
+use crate::app::render::dns_record_name;
 use crate::app::testing::World;
 use crate::fault::Fault;
+use crate::platform::Platform;
 
 const TWO: &str = "{image: 'ghcr.io/b/s:1', hosts: [a.example.org, b.example.org]}";
 
@@ -47,8 +51,45 @@ fn routed(world: &World) -> Vec<String> {
 }
 
 fn claimed(world: &World) -> Option<Condition> {
+    condition(world, "HostsClaimed")
+}
+
+fn condition(world: &World, type_: &str) -> Option<Condition> {
     let mut conditions = world.status().conditions.into_iter();
-    conditions.find(|condition| condition.type_ == "HostsClaimed")
+    conditions.find(|condition| condition.type_ == type_)
+}
+
+/// Status, reason and message.
+fn published(world: &World) -> Option<String> {
+    let told = condition(world, "NamesPublished")?;
+    Some(format!("{}/{} {}", told.status, told.reason, told.message))
+}
+
+/// The same app where every host is given a DnsRecord.
+fn given(name: Name) -> World {
+    let mut world = world(name, false);
+    world.platform = Platform::parse(
+        "domains: [{domain: '*', dnsRecords: true}]
+exposures: [{name: public, default: true, scheme: http, type: Ingress}]
+sizes: {M: {cpu: 250m, memory: 256Mi, default: true}}
+security: {type: OpenShift}",
+    )
+    .unwrap();
+    world
+}
+
+/// The record of a host is looked at, and says that.
+fn say(world: &mut World, host: &str, status: &str, reason: &str, stalled: bool) {
+    let name = dns_record_name("brigade", host);
+    let mut conditions = vec![json!({"type": "Ready", "status": status, "reason": reason, "message": "so it is"})];
+    if stalled {
+        conditions.push(json!({"type": "Stalled", "status": "True", "reason": reason}));
+    }
+    world.dns_records.retain(|record| record["metadata"]["name"] != *name);
+    world.dns_records.push(json!({
+        "metadata": {"name": name, "namespace": "brigade-ns", "uid": host, "generation": 1},
+        "status": {"observedGeneration": 1, "conditions": conditions},
+    }));
 }
 
 #[test]
@@ -114,4 +155,66 @@ fn a_version_that_runs_has_not_failed_for_a_host() {
             .all(|revision| revision.result != crate::api::startup_app::RevisionResult::Failed),
         "{history:?}"
     );
+}
+
+#[test]
+fn every_host_that_the_platform_names_gets_a_record_that_follows_the_app() {
+    let world = given(nobodys());
+    let records = world.plan().desired.dns_records;
+    let asked = records.iter().map(|record| {
+        let app = record.spec.app_ref.as_ref().map(|app| app.name.as_str());
+        (record.spec.name.as_str(), app)
+    });
+    // Also the one that is not routed: only its record can claim the name.
+    let expected = [("a.example.org", Some("brigade")), ("b.example.org", Some("brigade"))];
+    assert_eq!(asked.collect::<Vec<_>>(), expected);
+    assert_eq!(world.ready(), "False/NameNotClaimed Reconciling");
+    let told = claimed(&world).unwrap().message;
+    assert!(
+        told.ends_with("its DnsRecord asks for it: see NamesPublished"),
+        "{told}"
+    );
+    assert!(World::new(TWO).plan().desired.dns_records.is_empty());
+}
+
+#[test]
+fn a_record_that_the_team_committed_speaks_for_the_host() {
+    let mut world = given(nobodys());
+    let facts = world.hosts.get_mut("b.example.org").unwrap();
+    facts.record = Some("mine".into());
+    let records = world.plan().desired.dns_records;
+    assert_eq!(
+        records
+            .iter()
+            .map(|record| record.spec.name.as_str())
+            .collect::<Vec<_>>(),
+        ["a.example.org"]
+    );
+    let told = claimed(&world).unwrap().message;
+    assert!(told.ends_with("see the DnsRecord mine, which asks for it"), "{told}");
+}
+
+#[test]
+fn names_are_published_when_every_record_is_and_the_one_that_a_human_must_see_is_told_first() {
+    let mut world = given(Name::Held);
+    let told = |world: &World| published(world).unwrap();
+    assert_eq!(
+        told(&world),
+        "False/NamesPending the DnsRecord of a.example.org was not looked at yet"
+    );
+    say(&mut world, "a.example.org", "False", "Programming", false);
+    assert_eq!(told(&world), "False/Programming a.example.org: so it is");
+    say(&mut world, "b.example.org", "False", "NotOurs", true);
+    assert_eq!(told(&world), "False/NotOurs b.example.org: so it is");
+    say(&mut world, "b.example.org", "True", "Published", false);
+    assert_eq!(told(&world), "False/Programming a.example.org: so it is");
+    say(&mut world, "a.example.org", "True", "Published", false);
+    assert_eq!(
+        told(&world),
+        "True/NamesPublished the DnsRecord of every host is published"
+    );
+    // What it says of an older spec is not what is asked for.
+    world.dns_records[0]["metadata"]["generation"] = json!(2);
+    assert!(told(&world).starts_with("False/NamesPending"), "{}", told(&world));
+    assert_eq!(published(&self::world(Name::Held, false)), None);
 }

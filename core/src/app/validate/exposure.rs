@@ -5,7 +5,7 @@ use crate::api::startup_app::{Environment, Route, StartupAppSpec};
 use crate::app::hosts::Verdict;
 use crate::app::reasons::Reason;
 use crate::app::valid::{Identity, Names, ValidExposure, ValidHost, ValidProcess};
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::platform::{Exposure, Platform};
 
 /// The word of `spec.exposure` for an app that is not exposed.
@@ -50,11 +50,30 @@ pub fn exposure(
     Some((ValidExposure { class, hosts }, names))
 }
 
+/// The name that nobody holds is on its way to the namespace when there is a DnsRecord for it.
+fn awaited(fault: Fault<Reason>, given: bool, committed: Option<&str>) -> Fault<Reason> {
+    let fix = match committed {
+        _ if fault.reason != Reason::NameNotClaimed => return fault,
+        Some(record) => format!("see the DnsRecord {record}, which asks for it"),
+        None if given => "its DnsRecord asks for it: see NamesPublished".to_owned(),
+        None => return fault,
+    };
+    Fault {
+        class: Class::Waiting,
+        fix,
+        ..fault
+    }
+}
+
 /// The hosts that are routed: not those whose names belong to others or to nobody.
 fn routed(hosts: Vec<String>, context: Context<'_>) -> (Names, Vec<String>) {
     let mut names = Names::default();
     let mut routed = Vec::new();
     for (index, host) in hosts.into_iter().enumerate() {
+        let committed = context.hosts.record(&host);
+        if committed.is_none() && context.platform.gives_record(&host, context.namespace) {
+            names.records.push(host.clone());
+        }
         let told = |fault: Fault<Reason>, what: &str| Fault {
             message: format!("the host {host} is {what}: {}", fault.message),
             field: Some(format!("spec.hosts[{index}]")),
@@ -62,7 +81,9 @@ fn routed(hosts: Vec<String>, context: Context<'_>) -> (Names, Vec<String>) {
         };
         match context.hosts.verdict(&host) {
             Verdict::Unrouted(fault) => {
-                names.unrouted.push(told(fault, "not routed"));
+                let fault = told(fault, "not routed");
+                let given = names.records.contains(&host);
+                names.unrouted.push(awaited(fault, given, committed));
                 continue;
             }
             Verdict::Kept(fault) => names.kept.push(told(fault, "routed as it was before")),
