@@ -53,13 +53,9 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
 async fn behind_proxy(world: &World, name: &str) -> (Server, FaultProxy) {
     let domain = format!("{name}.example");
     let fake = Ovh::start(FakeOptions::new(&domain)).await.unwrap();
-    let proxy = FaultProxy::start(fake.url()).await.unwrap();
     let server = Server::Ovh(fake);
-    let settings = format!(
-        "{{provider: {{type: OVH, secretRef: {{name: {name}}}, ovh: {{url: '{}'}}}}, claims: {{releaseAfterSeconds: 3600}}}}",
-        proxy.url()
-    );
-    world.open(name, &domain, &server, &settings).await;
+    let spec = "{claims: {releaseAfterSeconds: 3600}}";
+    let proxy = world.open_behind_proxy(name, &domain, &server, spec).await;
     (server, proxy)
 }
 

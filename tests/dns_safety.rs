@@ -4,6 +4,8 @@
 
 #[path = "dns/behind.rs"]
 mod behind;
+#[path = "dns/breaker.rs"]
+mod breaker;
 mod common;
 #[path = "dns/drift.rs"]
 mod drift;

@@ -16,12 +16,14 @@ impl Round<'_> {
         if !self.zone.written {
             return Some(write::not_written(self.zone, self.object.spec.paused == Some(true)));
         }
-        if self.is_acknowledged() {
+        if self.is_acknowledged_now() {
             // A human has looked: these changes are wanted, and counting begins anew.
-            self.facts.kept.breaker = None;
-            return None;
+            self.facts.kept.breaker = Some(Breaker {
+                acknowledged_at: Some(in_seconds(self.now)),
+                ..Breaker::default()
+            });
         }
-        if changes.is_empty() {
+        if changes.is_empty() || self.is_acknowledged() {
             return None;
         }
         let breaker = self.facts.kept.breaker.get_or_insert_default();
@@ -35,8 +37,43 @@ impl Round<'_> {
         Some(open_breaker(breaker, self.zone))
     }
 
+    /// Whether a human has acknowledged what is written now.
+    fn is_acknowledged(&self) -> bool {
+        let breaker = self.facts.kept.breaker.as_ref();
+        breaker.is_some_and(|breaker| breaker::is_acknowledged(breaker, self.now))
+    }
+
+    /// All that was asked for is done: what comes now was not acknowledged.
+    pub(super) fn carried_out(&mut self) {
+        if let Some(breaker) = &mut self.facts.kept.breaker {
+            breaker.acknowledged_at = None;
+        }
+    }
+
+    /// Notes which deletions begin now. Tells whether that must be known before they are made.
+    pub(super) fn deletions_begin(&mut self, changes: &[Change]) -> bool {
+        if self.is_acknowledged() {
+            return true;
+        }
+        let begun = breaker::deleted(changes);
+        if begun.is_empty() {
+            return false;
+        }
+        let breaker = self.facts.kept.breaker.get_or_insert_default();
+        breaker.deletions = breaker::begin(&breaker.deletions, &begun, self.now);
+        true
+    }
+
+    /// Notes which deletions were made, and which surely were not.
+    pub(super) fn deletions_ended(&mut self, done: &[Change], not_done: &[Change]) {
+        if let Some(breaker) = &mut self.facts.kept.breaker {
+            let (done, not_done) = (breaker::deleted(done), breaker::deleted(not_done));
+            breaker.deletions = breaker::end(&breaker.deletions, &done, &not_done, self.now);
+        }
+    }
+
     /// Whether a human has acknowledged the breaker that is open.
-    pub(super) fn is_acknowledged(&self) -> bool {
+    pub(super) fn is_acknowledged_now(&self) -> bool {
         let breaker = self.facts.kept.breaker.as_ref();
         let Some(tripped_at) = breaker.and_then(|breaker| breaker.tripped_at.as_ref()) else {
             return false;
@@ -49,6 +86,9 @@ impl Round<'_> {
     pub(super) fn forget_old_deletions(&mut self) {
         if let Some(breaker) = &mut self.facts.kept.breaker {
             breaker.deletions = breaker::recent(&breaker.deletions, self.now);
+            if !breaker::is_acknowledged(breaker, self.now) {
+                breaker.acknowledged_at = None;
+            }
             if *breaker == Breaker::default() {
                 self.facts.kept.breaker = None;
             }

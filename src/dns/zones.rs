@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use tremplin_core::api::dns::{Deletions, DnsZoneStatus, ProviderType};
+use tremplin_core::api::dns::{DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::status::{ZoneFacts, zone_status};
-use tremplin_core::dns::{Change, Fqdn, Reason, Zone, breaker};
+use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
 use super::board::Work;
@@ -216,7 +216,7 @@ impl Round<'_> {
         let task = self.dns.task(&work, self.zone);
         let again = if task.wants.is_empty() {
             // Nothing is left of what tripped it.
-            if self.is_acknowledged() {
+            if self.is_acknowledged_now() {
                 self.facts.kept.breaker = None;
             }
             let published = self.publish().await;
@@ -253,7 +253,6 @@ impl Round<'_> {
             .map(|(name, planned)| (name.clone(), planned.changes.clone()))
             .collect();
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        let is_acknowledged = self.is_acknowledged();
         if let Some(fault) = self.may_not_write(&changes) {
             let conflicts = planned
                 .iter()
@@ -274,10 +273,7 @@ impl Round<'_> {
         };
         asking = self.told_refusals(asking, &refused);
         self.dns.board.not_crossed(&self.zone.name);
-        if is_acknowledged {
-            // Nor do the deletions that a human wanted count against what comes after.
-            self.facts.kept.breaker = None;
-        }
+        self.carried_out();
         self.withdrawn(&task, &planned, &refused).await;
         let again = self.check(asking, &changes).await;
         [again, children_again].into_iter().flatten().min()
@@ -290,8 +286,10 @@ impl Round<'_> {
             return Ok(Refusals::new());
         }
         self.snapshot(changes).await?;
-        self.note_unpublished();
-        self.tell_before().await?;
+        let has_news = self.note_unpublished();
+        if self.deletions_begin(changes) || has_news {
+            self.tell_before().await?;
+        }
         for change in changes {
             tracing::info!(
                 zone = self.zone.name,
@@ -301,13 +299,12 @@ impl Round<'_> {
                 "writing to the zone"
             );
         }
-        let deleted = i32::try_from(breaker::deleted(changes)).unwrap_or(i32::MAX);
-        if deleted > 0 {
-            let at = in_seconds(self.now);
-            let breaker = self.facts.kept.breaker.get_or_insert_default();
-            breaker.deletions.push(Deletions { at, count: deleted });
-        }
         let written = write::write(&*self.provider, groups).await;
+        if let Ok(refused) = &written {
+            let is_done = |change: &&Change| change.name().is_some_and(|name| !refused.contains_key(name));
+            let done: Vec<Change> = changes.iter().filter(is_done).cloned().collect();
+            self.deletions_ended(&done, &[]);
+        }
         // What was written is published also when the rest was not.
         let published = self.publish().await;
         let refused = written.map_err(|failure| providers::fault(&failure))?;
@@ -315,11 +312,14 @@ impl Round<'_> {
         Ok(refused)
     }
 
-    /// Where publishing is a step of its own, it is to be done from now on, whoever comes to it.
-    fn note_unpublished(&mut self) {
-        if self.provider.profile().publication == Publication::Explicit {
-            self.facts.kept.unpublished.get_or_insert(in_seconds(self.now));
+    /// Where publishing is a step of its own, it is to be done from now on, whoever comes to it. Tells whether that is news.
+    fn note_unpublished(&mut self) -> bool {
+        let is_news =
+            self.provider.profile().publication == Publication::Explicit && self.facts.kept.unpublished.is_none();
+        if is_news {
+            self.facts.kept.unpublished = Some(in_seconds(self.now));
         }
+        is_news
     }
 
     /// Publishes what may be written and is not published.
@@ -337,6 +337,7 @@ impl Round<'_> {
     async fn tell_before(&mut self) -> Result<(), Fault<Reason>> {
         let mut status = self.object.status.clone().unwrap_or_default();
         status.unpublished = self.facts.kept.unpublished.clone();
+        status.breaker = self.facts.kept.breaker.clone();
         self.dns.write_zone_status(&self.object, &status).await?;
         self.object.status = Some(status);
         Ok(())

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::ControlPlane;
 use tremplin_e2e::dns::fake::Ovh;
+use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
 
@@ -173,6 +174,21 @@ impl World {
             .patch(name, &params, &Patch::Apply(object))
             .await
             .unwrap();
+    }
+
+    /// The same, with a proxy between the operator and the provider.
+    pub async fn open_behind_proxy(&self, name: &str, domain: &str, server: &Server, spec: &str) -> FaultProxy {
+        let mut provider = server.provider(name);
+        let settings = ["powerDNS", "ovh"]
+            .into_iter()
+            .find(|field| provider.get(field).is_some());
+        let url = &mut provider[settings.unwrap()]["url"];
+        let proxy = FaultProxy::start(url.as_str().unwrap()).await.unwrap();
+        *url = json!(proxy.url());
+        let mut given = if spec.is_empty() { json!({}) } else { yaml(spec) };
+        given["provider"] = provider;
+        self.open(name, domain, server, &given.to_string()).await;
+        proxy
     }
 
     /// Commits a record as a team's GitOps would; `spec` is YAML.

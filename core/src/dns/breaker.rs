@@ -1,42 +1,108 @@
 //! What stops the operator before it breaks much: too many deletions within an hour, or too large a part of what is
 //! ours changed at once.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::change::Change;
 use super::ownership::LABEL;
 use super::zone::Safety;
-use crate::api::dns::Deletions;
+use crate::api::dns::{Breaker, Deletions};
 
 /// Deletions older than this are forgotten.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// Up to so many changed record sets, no percentage counts: a small zone could never be changed.
 const ALWAYS: usize = 10;
 
+/// How many deletions are told by name while they are under way.
+const MOST_OPEN: usize = 1000;
+
 /// The deletions that still count. Those of one minute are told together, at the time of the last: so the list stays
 /// short, and none is forgotten too early.
 pub fn recent(deletions: &[Deletions], now: Timestamp) -> Vec<Deletions> {
-    let counts = |deletion: &&Deletions| now.duration_since(deletion.at.0) < WINDOW;
+    let counts = |deletion: &&Deletions| {
+        let is_something = deletion.count > 0 || !deletion.open.is_empty();
+        is_something && now.duration_since(deletion.at.0) < WINDOW
+    };
     let minute = |deletion: &Deletions| deletion.at.0.as_second().div_euclid(60);
     let mut recent: Vec<Deletions> = deletions.iter().filter(counts).cloned().collect();
     recent.sort_by_key(|deletion| deletion.at.0);
     recent.dedup_by(|later, kept| {
-        let together = minute(later) == minute(kept);
+        let together = minute(later) == minute(kept) && later.open.len() + kept.open.len() <= MOST_OPEN;
         if together {
             kept.at = later.at.clone();
             kept.count = kept.count.saturating_add(later.count);
+            kept.open.append(&mut later.open);
         }
         together
     });
     recent
 }
 
-/// How many record sets of teams these changes delete. (Marks come and go with them.)
-pub fn deleted(changes: &[Change]) -> usize {
-    changes
+/// The record sets of teams that these changes delete, as `name TYPE`. (Marks come and go with them.)
+pub fn deleted(changes: &[Change]) -> BTreeSet<String> {
+    let deletions = changes
         .iter()
-        .filter(|change| change.after.is_none() && !is_mark(change))
-        .count()
+        .filter(|change| change.after.is_none() && !is_mark(change));
+    deletions
+        .filter_map(|change| Some(format!("{} {}", change.name()?, change.type_()?)))
+        .collect()
+}
+
+/// The deletions with those that are begun now: to be kept before anything is written, so that none is forgotten, and
+/// none counted twice when it is tried again.
+pub fn begin(deletions: &[Deletions], begun: &BTreeSet<String>, now: Timestamp) -> Vec<Deletions> {
+    let mut all = without(deletions, begun);
+    let open: Vec<String> = begun.iter().take(MOST_OPEN).cloned().collect();
+    all.push(Deletions {
+        at: second(now),
+        count: i32::try_from(begun.len() - open.len()).unwrap_or(i32::MAX),
+        open,
+    });
+    recent(&all, now)
+}
+
+/// The deletions after a write. What is neither among those that are done nor among those that surely are not stays
+/// open, since nobody knows. What was not begun here, since a human acknowledged it, is not counted.
+pub fn end(
+    deletions: &[Deletions],
+    done: &BTreeSet<String>,
+    not_done: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<Deletions> {
+    let counted = open(deletions).filter(|set| done.contains(*set)).count();
+    let mut all = without(&without(deletions, done), not_done);
+    all.push(Deletions {
+        at: second(now),
+        count: i32::try_from(counted).unwrap_or(i32::MAX),
+        open: Vec::new(),
+    });
+    recent(&all, now)
+}
+
+/// Whether what is written now is what a human acknowledged.
+pub fn is_acknowledged(breaker: &Breaker, now: Timestamp) -> bool {
+    let since = breaker.acknowledged_at.as_ref();
+    since.is_some_and(|at| now.duration_since(at.0) < WINDOW)
+}
+
+fn open(deletions: &[Deletions]) -> impl Iterator<Item = &String> {
+    deletions.iter().flat_map(|deletion| &deletion.open)
+}
+
+fn without(deletions: &[Deletions], sets: &BTreeSet<String>) -> Vec<Deletions> {
+    let mut left = deletions.to_vec();
+    for deletion in &mut left {
+        deletion.open.retain(|set| !sets.contains(set));
+    }
+    left
+}
+
+/// As statuses keep it.
+fn second(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// Why these changes trip the breaker; `None` when they are within bounds. `owned` counts the record sets that are ours:
@@ -49,13 +115,16 @@ pub fn trip(
     now: Timestamp,
 ) -> Option<String> {
     let deleted = deleted(changes);
-    let before: usize = recent(deletions, now)
+    let recent = recent(deletions, now);
+    let counted: usize = recent
         .iter()
         .filter_map(|deletion| usize::try_from(deletion.count).ok())
         .sum();
-    if deleted > 0 && before + deleted > safety.max_deletes_per_hour {
+    let before = counted + open(&recent).filter(|set| !deleted.contains(*set)).count();
+    if !deleted.is_empty() && before + deleted.len() > safety.max_deletes_per_hour {
         return Some(format!(
-            "{deleted} record set(s) would be deleted, {before} were within the last hour, and spec.safety.maxDeletesPerHour is {}",
+            "{} record set(s) would be deleted, {before} were within the last hour, and spec.safety.maxDeletesPerHour is {}",
+            deleted.len(),
             safety.max_deletes_per_hour
         ));
     }
@@ -87,7 +156,6 @@ mod tests {
     use super::*;
     use crate::dns::rrset::{RecordType, RrSet};
     use crate::dns::testing::{at, name, zone};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     fn set(host: &str) -> RrSet {
         RrSet {
@@ -112,6 +180,7 @@ mod tests {
         let before = [Deletions {
             at: Time(at(0)),
             count: 3,
+            open: Vec::new(),
         }];
         assert_eq!(trip(&deletions(2), || 9, &before, &safety, at(10)), None);
         assert!(
@@ -137,6 +206,7 @@ mod tests {
             .map(|second| Deletions {
                 at: Time(at(second)),
                 count: 2,
+                open: Vec::new(),
             })
             .collect();
         let recent = super::recent(&every_second, at(3_599));
@@ -148,6 +218,70 @@ mod tests {
             "they count until the last of them is an hour old"
         );
         assert_eq!(super::recent(&recent, at(3_599)), recent);
+    }
+
+    fn sets(hosts: &[&str]) -> BTreeSet<String> {
+        hosts.iter().map(|host| format!("{host}.z.org A")).collect()
+    }
+
+    fn trips(deletions: &[Deletions], changes: &[Change]) -> bool {
+        let safety =
+            zone("{domain: z.org, provider: {type: Request}, safety: {maxDeletesPerHour: 3, maxChangedPercent: 100}}")
+                .safety;
+        trip(changes, || 9, deletions, &safety, at(10)).is_some()
+    }
+
+    #[test]
+    fn a_deletion_counts_once_however_often_it_is_tried() {
+        let mut kept = Vec::new();
+        for _ in 0..9 {
+            assert!(!trips(&kept, &deletions(3)), "{kept:?}");
+            // Killed, or nobody knows what came of it.
+            kept = begin(&kept, &deleted(&deletions(3)), at(9));
+        }
+        assert_eq!(kept.len(), 1);
+        assert!(trips(&kept, &deletions(4)), "another one is one too many");
+        let other = [Change::delete(set("other.z.org"))];
+        assert!(trips(&kept, &other), "what may be done counts");
+        // Two were made, and one was not: that one does not count.
+        let kept = end(&kept, &sets(&["n0", "n1"]), &sets(&["n2"]), at(10));
+        assert_eq!((kept.len(), kept[0].count, kept[0].open.len()), (1, 2, 0));
+        assert!(!trips(&kept, &other));
+        assert!(
+            trips(&kept, &deletions(2)),
+            "made again and deleted again, they count again"
+        );
+    }
+
+    #[test]
+    fn what_was_acknowledged_and_not_begun_here_is_not_counted() {
+        assert_eq!(end(&[], &sets(&["n0", "n1"]), &sets(&[]), at(0)), []);
+    }
+
+    #[test]
+    fn an_acknowledgement_ends_with_an_hour() {
+        let breaker = |acknowledged_at: Option<i64>| Breaker {
+            acknowledged_at: acknowledged_at.map(|second| Time(at(second))),
+            ..Breaker::default()
+        };
+        assert!(is_acknowledged(&breaker(Some(0)), at(3_599)));
+        assert!(!is_acknowledged(&breaker(Some(0)), at(3_600)));
+        assert!(!is_acknowledged(&breaker(None), at(0)));
+    }
+
+    #[test]
+    fn the_list_of_what_is_open_stays_short_and_counts_all() {
+        let all = deleted(&deletions(2_500));
+        let kept = begin(&[], &all, at(0));
+        assert_eq!((kept[0].open.len(), kept[0].count), (1_000, 1_500));
+        let more: BTreeSet<String> = (0..900).map(|n| format!("m{n}.z.org A")).collect();
+        let kept = begin(&kept, &more, at(1));
+        assert!(
+            kept.iter().all(|deletions| deletions.open.len() <= 1_000),
+            "{}",
+            kept.len()
+        );
+        assert_eq!(open(&kept).count(), 1_900);
     }
 
     #[test]

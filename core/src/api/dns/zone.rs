@@ -382,6 +382,10 @@ pub struct Breaker {
     /// Why it tripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Since when what a human acknowledged is carried out: what is written meanwhile counts as acknowledged. Until all of it
+    /// is, or for an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<Time>,
     /// Deletions of the last hour, those of one minute together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
@@ -394,6 +398,11 @@ pub struct Breaker {
 pub struct Deletions {
     /// When the last was.
     pub at: Time,
-    /// How many.
+    /// How many are known to be done.
     pub count: i32,
+    /// Record sets whose deletion was begun and is not known to be done, as `name TYPE`, at most 1,000: each counts once,
+    /// however often it is tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 300)))]
+    pub open: Vec<String>,
 }

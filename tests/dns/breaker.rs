@@ -1,0 +1,137 @@
+//! What the breaker counts when writes fail, and when the operator ends in the middle of one.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::DeleteParams;
+use tremplin_core::api::DnsZone;
+use tremplin_core::api::dns::Breaker;
+use tremplin_core::dns::RrSet;
+use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
+use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
+
+use crate::common::{HOME, Operator, eventually, install, settings};
+use crate::world::{Server, World};
+use crate::{ACKNOWLEDGED, FOREIGN, delete_at_once, publish};
+
+/// PowerDNS behind a proxy, with three published names.
+async fn opened(name: &str, most: usize) -> (World, String, Server, FaultProxy) {
+    let domain = format!("{name}.example");
+    let (control_plane, client) = crate::common::start().await;
+    let world = World { client };
+    let server = Server::power_dns(&domain, FOREIGN).await;
+    let proxy = world.open_behind_proxy(name, &domain, &server, &spec(most)).await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, &domain, 3).await;
+    (world, blue, server, proxy)
+}
+
+fn spec(most: usize) -> String {
+    format!("{{safety: {{maxDeletesPerHour: {most}, maxChangedPercent: 100}}, claims: {{releaseAfterSeconds: 3600}}}}")
+}
+
+async fn breaker(world: &World, zone: &str) -> Option<Breaker> {
+    world.cluster::<DnsZone>().get(zone).await.unwrap().status?.breaker
+}
+
+/// Waits until so many deletions count, and none is open.
+async fn counted(world: &World, zone: &str, expected: i32) {
+    eventually("the deletions are counted", async || {
+        let deletions = breaker(world, zone).await?.deletions;
+        let counted: i32 = deletions.iter().map(|deletions| deletions.count).sum();
+        (counted == expected && deletions.iter().all(|deletions| deletions.open.is_empty())).then_some(())
+    })
+    .await;
+}
+
+async fn released(world: &World, domain: &str, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        world.claim(&format!("n{n}.{domain}"), "Releasing").await;
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_fails_counts_once() {
+    let (world, blue, server, proxy) = opened("tried", 2).await;
+    for _ in 0..3 {
+        proxy.like("PATCH", "", Fault::Status(500, None));
+    }
+    for n in 0..2 {
+        world.delete(&blue, &format!("n{n}")).await;
+    }
+    released(&world, "tried.example", 0..2).await;
+    assert_eq!(proxy.planned(), 0);
+    counted(&world, "tried", 2).await;
+    world.delete(&blue, "n2").await;
+    world.zone("tried", "BreakerOpen").await;
+    assert!(server.current("tried.example", "n2.tried.example", "A").await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_may_be_tried_again() {
+    let (world, blue, server, proxy) = opened("again", 1).await;
+    delete_at_once(&world, &blue, "again", 3).await;
+    let status = world.zone("again", "BreakerOpen").await.status.unwrap();
+    let tripped_at = status.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    for _ in 0..2 {
+        proxy.like("PATCH", "", Fault::Status(500, None));
+    }
+    world.annotate_zone("again", ACKNOWLEDGED, &tripped_at).await;
+    released(&world, "again.example", 0..3).await;
+    assert_eq!(proxy.planned(), 0);
+    world.zone("again", "Synced").await;
+    assert_eq!(
+        breaker(&world, "again").await,
+        None,
+        "nothing of it is counted, and it is over"
+    );
+    let is_ours = |set: &RrSet| set.name.as_str().starts_with('n') && set.type_.as_str() == "A";
+    let left = server.data("again.example").await;
+    assert!(
+        !left
+            .iter()
+            .any(|set| is_ours(set) && set.name.as_str() != "ns1.again.example"),
+        "{left:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_of_deletions_the_breaker_counts_them_once() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let world = World {
+        client: install(&control_plane).await,
+    };
+    let server = Server::power_dns("middle.example", FOREIGN).await;
+    let proxy = world
+        .open_behind_proxy("middle", "middle.example", &server, &spec(2))
+        .await;
+    let blue = world.team(&control_plane, "blue").await;
+    let operator = || Operator::start(&control_plane.admin_config(), settings(&[]), |client| client);
+    let killed = async |operator: Operator| {
+        eventually("a write is under way", async || (proxy.planned() == 0).then_some(())).await;
+        operator.kill();
+        let leases = world.of::<Lease>(HOME);
+        let _ = leases.delete("tremplin-controller", &DeleteParams::default()).await;
+    };
+    let first = operator();
+    publish(&world, &blue, "middle.example", 3).await;
+    // Made, and nobody hears of it.
+    proxy.like("PATCH", "", Fault::HangAfter);
+    world.delete(&blue, "n0").await;
+    killed(first).await;
+    let second = operator();
+    released(&world, "middle.example", 0..1).await;
+    // Not made, and made when it is tried again.
+    proxy.like("PATCH", "", Fault::Hang);
+    world.delete(&blue, "n1").await;
+    killed(second).await;
+    let third = operator();
+    released(&world, "middle.example", 1..2).await;
+    world.delete(&blue, "n2").await;
+    world.zone("middle", "BreakerOpen").await;
+    assert!(
+        server
+            .current("middle.example", "n2.middle.example", "A")
+            .await
+            .is_some()
+    );
+    third.stop().await.unwrap();
+}
