@@ -142,17 +142,29 @@ async fn opening_a_zone_cuts_nobody_off_and_a_claim_of_others_decides() {
     blue.told("site", "HostsClaimed", "False", "NameHeld").await;
     is_routed(&red, "site", &[host]).await;
 
-    // A zone that is gone asks nothing any more, and takes nothing away.
+    // A zone that is gone takes nothing away, and gives nothing away: its claims go on guarding their names.
     world
         .cluster::<DnsZone>()
         .delete("late", &DeleteParams::default())
         .await
         .unwrap();
-    eventually("no name is spoken of", async || {
-        let app = red.apps().get("site").await.unwrap();
-        condition(&app, "HostsClaimed").is_none().then_some(())
+    let told = eventually("the zone is known to be gone", async || {
+        let app = blue.apps().get("site").await.unwrap();
+        let told = condition(&app, "HostsClaimed")?.message;
+        told.contains("though its DnsZone is gone").then_some(told)
     })
     .await;
+    assert!(told.contains("is not routed"), "{told}");
+    blue.commit("deeper", &spec("deep.app.late.example")).await;
+    blue.told("deeper", "HostsClaimed", "False", "NameHeld").await;
     assert_eq!(routed(&red, "site").await, [host]);
-    world.cluster::<DnsClaim>().get(host).await.unwrap();
+    red.told("site", "HostsClaimed", "True", "NamesHeld").await;
+
+    // With the claim that ends.
+    world
+        .cluster::<DnsClaim>()
+        .delete(host, &DeleteParams::default())
+        .await
+        .unwrap();
+    is_routed(&blue, "deeper", &["deep.app.late.example"]).await;
 }

@@ -11,10 +11,11 @@ use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::StartupApp;
 use tremplin_core::api::startup_app::StartupAppSpec;
 use tremplin_core::app::hosts::{Carrier, HostFacts};
-use tremplin_core::app::names::{self, Claimed, Name, NameFacts};
+use tremplin_core::app::names::{self, Applicant, Claimed, Name};
 use tremplin_core::app::observed::{Content, Observed};
 use tremplin_core::app::valid::ContentRef;
 use tremplin_core::app::{Reason, ReleaseRecord, content_refs, render, unexplained, validate};
+use tremplin_core::dns::claim;
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
 use tremplin_core::live::{Kept, Live};
@@ -121,17 +122,12 @@ impl StartupApps {
     /// Whose the name of a host is.
     fn name_of(&self, host: &str, namespace: &NamespaceContext) -> Name {
         let resources = &self.cluster.resources;
-        let Some((host, open)) = names::covering(host, &resources.opened()) else {
-            return Name::Outside;
-        };
-        let facts = NameFacts {
-            host: &host,
-            open: &open,
+        let applicant = Applicant {
             namespace: &namespace.name,
             labels: &namespace.labels,
         };
-        facts.judge(|key| {
-            let seen = resources.claims.get(&cluster_key(&key.object_name()))?;
+        applicant.judge(host, &resources.opened(), |key| {
+            let seen = resources.claims.get(&cluster_key(&claim::object_name(key)))?;
             let cluster::Seen::Object(claim) = &*seen else {
                 return None;
             };

@@ -2,12 +2,11 @@
 //! a record. Nobody else's claim, and no app that merely asked first, makes up for it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::reasons::Reason;
 use crate::api::dns::{DnsClaimSpec, DnsRecord, DnsRecordSpec, RecordTypeChoice};
 use crate::dns::claim::{self, Holding, Key};
-use crate::dns::opened::OpenZone;
+use crate::dns::opened::{OpenZone, Opened};
 use crate::dns::{Fqdn, Zone, judge};
 use crate::fault::Fault;
 
@@ -25,12 +24,8 @@ pub enum Name {
     Nobodys(Fault<Reason>),
 }
 
-/// What the cluster shows of the name of a host.
-pub struct NameFacts<'a> {
-    /// The name.
-    pub host: &'a Fqdn,
-    /// The zone that it is in.
-    pub open: &'a OpenZone,
+/// Who asks for names.
+pub struct Applicant<'a> {
     /// The namespace of the app.
     pub namespace: &'a str,
     /// The namespace's labels.
@@ -45,35 +40,47 @@ pub struct Claimed {
     pub contact: Option<String>,
 }
 
-impl NameFacts<'_> {
-    /// Whose the name is; `claimed` looks up the claim of a key.
-    pub fn judge(&self, claimed: impl FnOnce(&Key) -> Option<Claimed>) -> Name {
-        let zone = match &self.open.zone {
-            Ok(zone) => zone,
-            Err(fault) => {
-                let message = format!("the DnsZone {} cannot be used: {}", self.open.name, fault.message);
-                return Name::Nobodys(unclaimed(message, "ask the platform team"));
-            }
+impl Applicant<'_> {
+    /// Whose the name of a host is; `claimed` looks up the claim of a key. A claim guards its name also when its zone is
+    /// gone: that ends with the claim.
+    pub fn judge(&self, host: &str, opened: &Opened, claimed: impl Fn(&Fqdn) -> Option<Claimed>) -> Name {
+        let Ok(host) = Fqdn::parse(host) else {
+            return Name::Outside;
         };
-        let key = Key::of(self.host, zone);
-        let Some(Claimed { claim, contact }) = claimed(&key) else {
-            return Name::Nobodys(self.free(&key, zone));
-        };
-        match claim::holding(Some(&claim), self.namespace) {
-            // In its quarantine it is still this namespace's, and taken again by being used.
-            Holding::Ours | Holding::Leaving => Name::Held,
-            Holding::Free | Holding::Other => {
-                let contact = contact.or_else(|| zone.contact.clone());
-                let fault = claim::held_by_another(&claim, contact.as_deref());
-                Name::Elsewhere(Fault {
-                    field: None,
-                    ..fault.map(|_| Reason::NameHeld)
-                })
+        let left = left_over(&host, opened, &claimed);
+        match (left, opened.covering(&host)) {
+            (Some(left), _) if left.claim.holder.namespace != self.namespace => {
+                let mut fault = elsewhere(&left, None);
+                fault.message.push_str(", though its DnsZone is gone");
+                // Without the zone nobody can tell for sure what the claim covers.
+                Name::Nobodys(fault)
             }
+            (_, Some(open)) => self.judge_in(&host, &open, claimed),
+            (Some(_), None) => Name::Held,
+            (None, None) => Name::Outside,
         }
     }
 
-    fn free(&self, key: &Key, zone: &Zone) -> Fault<Reason> {
+    fn judge_in(&self, host: &Fqdn, open: &OpenZone, claimed: impl Fn(&Fqdn) -> Option<Claimed>) -> Name {
+        let zone = match &open.zone {
+            Ok(zone) => zone,
+            Err(fault) => {
+                let message = format!("the DnsZone {} cannot be used: {}", open.name, fault.message);
+                return Name::Nobodys(unclaimed(message, "ask the platform team"));
+            }
+        };
+        let key = Key::of(host, zone);
+        let Some(found) = claimed(key.name()) else {
+            return Name::Nobodys(self.free(host, &key, zone));
+        };
+        match claim::holding(Some(&found.claim), self.namespace) {
+            // In its quarantine it is still this namespace's, and taken again by being used.
+            Holding::Ours | Holding::Leaving => Name::Held,
+            Holding::Free | Holding::Other => Name::Elsewhere(elsewhere(&found, zone.contact.as_deref())),
+        }
+    }
+
+    fn free(&self, host: &Fqdn, key: &Key, zone: &Zone) -> Fault<Reason> {
         if let Err(fault) = key.claimable(zone, self.labels) {
             return unclaimed(fault.message, &fault.fix);
         }
@@ -82,19 +89,39 @@ impl NameFacts<'_> {
             zone.domain,
             key.name()
         );
-        unclaimed(message, &format!("commit a DnsRecord for {}", self.host))
+        unclaimed(message, &format!("commit a DnsRecord for {host}"))
+    }
+}
+
+/// The claim of a zone that is gone which covers a host: its own, or that of a name above it below the zone.
+fn left_over(host: &Fqdn, opened: &Opened, claimed: &impl Fn(&Fqdn) -> Option<Claimed>) -> Option<Claimed> {
+    let mut name = Some(host.clone());
+    while let Some(at) = name {
+        let found = claimed(&at).filter(|found| {
+            let zone = Fqdn::parse(&found.claim.zone).ok();
+            let is_gone = zone.as_ref().is_none_or(|zone| opened.at(zone).is_none());
+            // The apex alone is held, never what is below it.
+            is_gone && (at == *host || zone.as_ref() != Some(&at))
+        });
+        if found.is_some() {
+            return found;
+        }
+        name = at.parent();
+    }
+    None
+}
+
+fn elsewhere(found: &Claimed, of_zone: Option<&str>) -> Fault<Reason> {
+    let contact = found.contact.as_deref().or(of_zone);
+    let fault = claim::held_by_another(&found.claim, contact);
+    Fault {
+        field: None,
+        ..fault.map(|_| Reason::NameHeld)
     }
 }
 
 fn unclaimed(message: String, fix: &str) -> Fault<Reason> {
     Fault::stalled(Reason::NameNotClaimed, message, fix)
-}
-
-/// The open zone that a host lies in, with the host as a name.
-pub fn covering(host: &str, opened: &crate::dns::opened::Opened) -> Option<(Fqdn, Arc<OpenZone>)> {
-    let host = Fqdn::parse(host).ok()?;
-    let open = opened.covering(&host)?;
-    Some((host, open))
 }
 
 /// Whether a record leads from a host somewhere, so that another one that does cannot stand beside it. (Texts and mail
@@ -125,29 +152,38 @@ pub fn leads_from(record: &DnsRecord, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::dns::testing::{at, name, zone};
+    use crate::dns::testing::{at, zone};
 
     const ZONE: &str = "{domain: z.org, provider: {type: Request}, contact: dns@z.org,
         adoptions: [{name: z.org, namespaceSelector: {matchLabels: {team: core}}}]}";
 
-    fn judge(host: &str, holder: Option<&str>, labels: &[(&str, &str)]) -> Name {
-        let parsed = zone(ZONE);
-        let open = OpenZone {
-            name: "shared".into(),
-            zone: Ok(parsed.clone()),
-        };
+    fn opened(spec: &str) -> Opened {
+        let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+        let zone = json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "shared"}, "spec": spec});
+        Opened::of(vec![serde_json::from_value(zone).unwrap()])
+    }
+
+    /// Whose a host is in the eyes of the namespace blue, with that zone and these claims: key, zone and holder.
+    fn judged(host: &str, opened: &Opened, claims: &[[&str; 3]], labels: &[(&str, &str)]) -> Name {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let facts = NameFacts {
-            host: &name(host),
-            open: &open,
+        let applicant = Applicant {
             namespace: "blue",
             labels: &labels,
         };
-        facts.judge(|key| {
-            let claim = key.claim(&parsed, holder?, at(5)).spec;
+        applicant.judge(host, opened, |key| {
+            let [_, domain, holder] = claims.iter().find(|[claimed, ..]| *claimed == key.as_str())?;
+            let zone = zone(&format!("{{domain: {domain}, provider: {{type: Request}}}}"));
+            let claim = Key::Subtree(key.clone()).claim(&zone, holder, at(5)).spec;
             Some(Claimed { claim, contact: None })
         })
+    }
+
+    fn judge(host: &str, holder: Option<&str>, labels: &[(&str, &str)]) -> Name {
+        let claims: Vec<_> = holder.map(|holder| ["x.z.org", "z.org", holder]).into_iter().collect();
+        judged(host, &opened(ZONE), &claims, labels)
     }
 
     fn fault(name: Name) -> String {
@@ -197,17 +233,40 @@ mod tests {
 
     #[test]
     fn in_a_zone_that_cannot_be_used_nobody_holds_anything() {
-        let open = OpenZone {
-            name: "shared".into(),
-            zone: Err(Fault::stalled(crate::dns::Reason::InvalidZone, "broken", "")),
-        };
-        let facts = NameFacts {
-            host: &name("x.z.org"),
-            open: &open,
-            namespace: "blue",
-            labels: &BTreeMap::new(),
-        };
-        let told = fault(facts.judge(|_| None));
-        assert!(told.contains("the DnsZone shared cannot be used: broken"), "{told}");
+        let broken = opened("{domain: z.org, provider: {type: Request}, admission: {namePolicy: {pattern: '('}}}");
+        let told = fault(judged("x.z.org", &broken, &[["x.z.org", "z.org", "blue"]], &[]));
+        assert!(told.contains("the DnsZone shared cannot be used: "), "{told}");
+    }
+    #[test]
+    fn a_claim_guards_its_name_also_when_its_zone_is_gone() {
+        let none = Opened::default();
+        let claims = [
+            ["x.z.org", "z.org", "red"],
+            ["mine.z.org", "z.org", "blue"],
+            ["z.org", "z.org", "red"],
+        ];
+        let judge = |host| judged(host, &none, &claims, &[]);
+        for host in ["x.z.org", "deep.x.z.org", "z.org"] {
+            let told = fault(judge(host));
+            assert!(told.starts_with("nobodys NameHeld "), "{told}");
+            assert!(told.contains("held by the namespace red since"), "{told}");
+            assert!(told.contains("though its DnsZone is gone"), "{told}");
+        }
+        assert_eq!(judge("deep.mine.z.org"), Name::Held);
+        for host in ["free.z.org", "org", "x.org"] {
+            assert_eq!(
+                judge(host),
+                Name::Outside,
+                "{host}: who held the apex held nothing below it"
+            );
+        }
+    }
+
+    #[test]
+    fn a_claim_of_a_zone_that_is_gone_counts_beside_a_wider_zone_that_is_there() {
+        let judge = |holder| judged("a.x.z.org", &opened(ZONE), &[["a.x.z.org", "x.z.org", holder]], &[]);
+        assert!(fault(judge("red")).starts_with("nobodys NameHeld"));
+        // In the wider zone it is the name x.z.org that must be held, as anybody's.
+        assert!(fault(judge("blue")).starts_with("nobodys NameNotClaimed"));
     }
 }
