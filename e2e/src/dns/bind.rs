@@ -25,6 +25,9 @@ pub const KEY_NAME: &str = "tremplin";
 pub(super) const PACKAGE: Package = Package::new("bind9", "named");
 const PROGRAM: &str = "/usr/sbin/named";
 
+/// The option of a server that answers for its zones alone.
+pub(super) const NO_RECURSION: &str = "recursion no;";
+
 /// What a server is started with.
 #[derive(Clone, Debug, Default)]
 pub struct BindOptions {
@@ -44,6 +47,75 @@ pub struct Bind {
     zones: Vec<String>,
 }
 
+/// What a server is to be.
+struct Setup {
+    zones: Vec<String>,
+    secret: String,
+    /// The zones that it has from the start.
+    texts: Vec<ZoneText>,
+    clauses: String,
+    recursion: &'static str,
+}
+
+impl Setup {
+    fn primary(options: BindOptions, recursion: &'static str) -> Result<Self> {
+        let policy = options.update_policy.unwrap_or_else(everything);
+        let clauses = options.zones.iter().map(|zone| primary(&zone.name, &policy));
+        Ok(Self {
+            zones: options.zones.iter().map(|zone| zone.name.clone()).collect(),
+            secret: new_secret()?,
+            clauses: clauses.collect(),
+            texts: options.zones,
+            recursion,
+        })
+    }
+
+    fn secondary(of: &Bind) -> Self {
+        let (ip, port) = (of.address.ip(), of.address.port());
+        let clauses = of.zones.iter().map(|name| {
+            let file = zone_file(name);
+            format!(
+                "zone \"{name}\" {{ type secondary; file \"{file}\"; allow-notify {{ any; }}; \
+                 primaries {{ {ip} port {port} key {KEY_NAME}; }}; }};\n"
+            )
+        });
+        Self {
+            zones: of.zones.clone(),
+            secret: of.secret.clone(),
+            texts: Vec::new(),
+            clauses: clauses.collect(),
+            recursion: NO_RECURSION,
+        }
+    }
+
+    async fn start(&self) -> Result<Bind> {
+        for attempt in 1.. {
+            match self.start_at((Ipv4Addr::LOCALHOST, free_port()?).into()).await {
+                Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => {}
+                result => return result,
+            }
+        }
+        bail!("BIND did not start")
+    }
+
+    async fn start_at(&self, address: SocketAddr) -> Result<Bind> {
+        packages::ensure(&[PACKAGE]).await?;
+        let server = Bind {
+            daemon: Daemon::new()?,
+            address,
+            secret: self.secret.clone(),
+            zones: self.zones.clone(),
+        };
+        for ZoneText { name, text } in &self.texts {
+            server.write(&zone_file(name), text)?;
+        }
+        let options = config(server.daemon.folder(), address, &self.secret, self.recursion);
+        server.write("named.conf", &(options + &self.clauses))?;
+        server.restart().await.context("BIND did not start")?;
+        Ok(server)
+    }
+}
+
 impl Bind {
     /// Starts a primary; it serves its zones when this returns.
     ///
@@ -51,14 +123,29 @@ impl Bind {
     /// If the package cannot be installed, or the server refuses a zone or does not answer within 30 seconds, with
     /// the end of its log.
     pub async fn start(options: BindOptions) -> Result<Self> {
-        let policy = options.update_policy.unwrap_or_else(everything);
-        let names = options.zones.iter().map(|zone| zone.name.clone()).collect();
-        let clauses: Vec<_> = options
-            .zones
-            .iter()
-            .map(|ZoneText { name, .. }| primary(name, &policy))
-            .collect();
-        Self::start_with(names, new_secret()?, &options.zones, &clauses.concat()).await
+        Setup::primary(options, NO_RECURSION)?.start().await
+    }
+
+    /// The same, at this address.
+    ///
+    /// # Errors
+    /// As [`Bind::start`], and if another program has the address.
+    pub async fn start_at(address: SocketAddr, options: BindOptions) -> Result<Self> {
+        Setup::primary(options, NO_RECURSION)?.start_at(address).await
+    }
+
+    /// Starts a server that also asks others, on port 53: for names that its zones hand over to them.
+    ///
+    /// # Errors
+    /// As [`Bind::start_at`].
+    pub async fn start_resolver(address: SocketAddr, zones: Vec<ZoneText>) -> Result<Self> {
+        let options = BindOptions {
+            zones,
+            update_policy: None,
+        };
+        Setup::primary(options, "recursion yes; allow-recursion { any; };")?
+            .start_at(address)
+            .await
     }
 
     /// Starts a secondary of all zones of `primary`, with the same key. It has them when this returns, and learns of
@@ -67,44 +154,15 @@ impl Bind {
     /// # Errors
     /// As [`Bind::start`].
     pub async fn start_secondary(primary: &Self) -> Result<Self> {
-        let (ip, port) = (primary.address.ip(), primary.address.port());
-        let clauses: Vec<_> = primary
-            .zones
-            .iter()
-            .map(|name| {
-                let file = zone_file(name);
-                format!(
-                    "zone \"{name}\" {{ type secondary; file \"{file}\"; allow-notify {{ any; }}; \
-                     primaries {{ {ip} port {port} key {KEY_NAME}; }}; }};\n"
-                )
-            })
-            .collect();
-        Self::start_with(primary.zones.clone(), primary.secret.clone(), &[], &clauses.concat()).await
+        Setup::secondary(primary).start().await
     }
 
-    async fn start_with(names: Vec<String>, secret: String, texts: &[ZoneText], clauses: &str) -> Result<Self> {
-        packages::ensure(&[PACKAGE]).await?;
-        for attempt in 1.. {
-            let server = Self {
-                daemon: Daemon::new()?,
-                address: (Ipv4Addr::LOCALHOST, free_port()?).into(),
-                secret: secret.clone(),
-                zones: names.clone(),
-            };
-            for ZoneText { name, text } in texts {
-                server.write(&zone_file(name), text)?;
-            }
-            server.write(
-                "named.conf",
-                &(config(server.daemon.folder(), server.address, &server.secret) + clauses),
-            )?;
-            match server.restart().await {
-                Ok(()) => return Ok(server),
-                Err(error) if attempt < ATTEMPTS && port_was_taken(&error) => {}
-                Err(error) => return Err(error.context("BIND did not start")),
-            }
-        }
-        bail!("BIND did not start")
+    /// The same, at this address.
+    ///
+    /// # Errors
+    /// As [`Bind::start_at`].
+    pub async fn start_secondary_at(address: SocketAddr, primary: &Self) -> Result<Self> {
+        Setup::secondary(primary).start_at(address).await
     }
 
     /// Starts it again, killing it if it runs: same port, same key, every update that it accepted. It serves its
@@ -198,14 +256,14 @@ pub(super) fn zone_file(zone: &str) -> String {
 }
 
 /// The configuration of a server that listens there, without its zones. The address must be of IPv4.
-pub(super) fn config(folder: &Path, address: SocketAddr, secret: &str) -> String {
+pub(super) fn config(folder: &Path, address: SocketAddr, secret: &str, recursion: &str) -> String {
     let (folder, ip, port) = (folder.display(), address.ip(), address.port());
     format!(
         "key {KEY_NAME} {{ algorithm hmac-sha256; secret \"{secret}\"; }};\n\
          options {{\n  \
            directory \"{folder}\"; pid-file none; session-keyfile none;\n  \
            listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }}; reuseport no;\n  \
-           recursion no; empty-zones-enable no; dnssec-validation no;\n  \
+           {recursion} empty-zones-enable no; dnssec-validation no;\n  \
            notify no; allow-transfer {{ key {KEY_NAME}; }};\n\
          }};\n\
          controls {{ }};\n"

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::ZoneText;
-use super::bind::{PACKAGE, config, copy_program, everything, new_secret, primary, zone_file};
+use super::bind::{NO_RECURSION, PACKAGE, config, copy_program, everything, new_secret, primary, zone_file};
 use super::query::{self, RecordType};
 use crate::certificates::write_private;
 use crate::packages;
@@ -71,7 +71,7 @@ impl Standing {
         if !file.exists() {
             fs::write(&file, &zone.text).with_context(|| format!("failed to write {}", file.display()))?;
         }
-        let text = config(own, self.address, &self.secret) + &primary(&zone.name, &everything());
+        let text = config(own, self.address, &self.secret, NO_RECURSION) + &primary(&zone.name, &everything());
         let configuration = own.join("named.conf");
         write_private(&configuration, &text)?;
         let program = Program::new("named", copy_program(own)?).args(["-g", "-4", "-n", "1", "-c"]);
