@@ -29,8 +29,8 @@ async fn a_withdrawal_that_is_asked_for_twice_is_asked_for_anew() {
     world.delete(&blue, "app").await;
     // A writer that saw the name in use strikes it off as it was before, and must fail.
     let twice = claim_with(&world, "app.twice.example", 1).await;
-    assert_ne!(once.metadata.generation, twice.metadata.generation);
-    assert_eq!((once.spec.departures, twice.spec.departures), (Some(1), Some(2)));
+    assert!(twice.metadata.generation > once.metadata.generation);
+    assert!(twice.spec.departures > once.spec.departures, "{:?}", twice.spec.departures);
     world.change_zone("twice", "{paused: false}").await;
     world.claim("app.twice.example", "Releasing").await;
     assert_eq!(server.current("twice.example", "app.twice.example", "A").await, None);
