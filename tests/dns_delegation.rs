@@ -2,11 +2,18 @@
 //! port 53, which root alone may bind.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
 
 use common::{eventually, start};
+use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::ListParams;
+use tokio::net::UdpSocket;
+use tremplin_core::api::DnsRecord;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{PowerDns, PowerDnsOptions, ZoneText, free_address};
 use world::{Server, World, message};
@@ -38,43 +45,15 @@ async fn a_delegation_is_published_only_once_the_child_servers_answer() {
         (told.contains("child1.cut.example") && told.contains("child2.cut.example")).then_some(())
     })
     .await;
-    let answer = query::ask(server.dns(), "app.cut.example", RecordType::NS)
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            answer.records.len(),
-            answer
-                .authority
-                .iter()
-                .filter(|record| record.kind == RecordType::NS)
-                .count()
-        ),
-        (0, 0)
-    );
+    assert_eq!(handed_over(&server, "app.cut.example").await, 0);
 
     let options = PowerDnsOptions {
         zones: vec![ZoneText::empty("app.cut.example")],
     };
     let child = PowerDns::start_at(address, &options).await.unwrap();
-    let published = world.record(&team, "app", "Published").await;
-    let conditions = published.status.unwrap().conditions;
-    assert!(
-        conditions
-            .iter()
-            .any(|condition| condition.type_ == "Delegated" && condition.status == "True")
-    );
-    let answer = query::ask(server.dns(), "app.cut.example", RecordType::NS)
-        .await
-        .unwrap();
-    assert_eq!(
-        answer
-            .authority
-            .iter()
-            .filter(|record| record.kind == RecordType::NS)
-            .count(),
-        2
-    );
+    world.record(&team, "app", "Published").await;
+    delegated(&world, &team, "ChildServersAnswer").await;
+    assert_eq!(handed_over(&server, "app.cut.example").await, 2);
     // The mark stands beside the cut: below it, everything is the child's.
     assert_eq!(server.ask("app._tremplin.cut.example", RecordType::TXT).await.len(), 1);
     // The name may cease to be a delegation and become one again: the mark goes along.
@@ -90,5 +69,78 @@ async fn a_delegation_is_published_only_once_the_child_servers_answer() {
         })
         .await;
     }
-    drop(child);
+
+    // What was there before stays until the new servers answer.
+    world
+        .commit(&team, "other", "{name: other.cut.example, targets: [192.0.2.8]}")
+        .await;
+    world.record(&team, "other", "Published").await;
+    let waits = "{name: other.cut.example, type: NS, values: [child1.cut.example]}";
+    world.commit(&team, "other", waits).await;
+    world.record(&team, "other", "ChildServersSilent").await;
+    world.audit("cut").await;
+    assert_eq!(server.ask("other.cut.example", RecordType::A).await, ["192.0.2.8"]);
+
+    // A server that stops answering is told with the next look at what depends on others, and nothing is taken away.
+    child.kill();
+    world.audit("cut").await;
+    let lame = delegated(&world, &team, "LameDelegation").await;
+    assert!(lame.message.contains("child1.cut.example"), "{}", lame.message);
+    eventually("an Event tells it", async || {
+        let events = world.of::<Event>(&team).list(&ListParams::default()).await.unwrap();
+        let lame = |event: &&Event| event.reason.as_deref() == Some("LameDelegation");
+        events.iter().find(lame)?;
+        Some(())
+    })
+    .await;
+    assert_eq!(handed_over(&server, "app.cut.example").await, 2);
+    child.restart().await.unwrap();
+    delegated(&world, &team, "ChildServersAnswer").await;
+}
+
+/// The condition about the name servers of the record `app`, once it has that reason.
+async fn delegated(world: &World, team: &str, reason: &str) -> Condition {
+    eventually(&format!("the delegation is {reason}"), async || {
+        let record = world.of::<DnsRecord>(team).get("app").await.unwrap();
+        let mut conditions = record.status?.conditions.into_iter();
+        conditions.find(|condition| condition.type_ == "Delegated" && condition.reason == reason)
+    })
+    .await
+}
+
+/// To how many name servers a name is handed over.
+async fn handed_over(server: &Server, name: &str) -> usize {
+    let answer = query::ask(server.dns(), name, RecordType::NS).await.unwrap();
+    let servers = answer.authority.iter().filter(|record| record.kind == RecordType::NS);
+    servers.count() + answer.data(RecordType::NS).len()
+}
+
+#[tokio::test]
+async fn servers_that_never_answer_hold_up_nobody_else() {
+    let address = free_address().unwrap();
+    let silent = UdpSocket::bind(address).await.unwrap();
+    let server = Server::bind("silent.example", &format!("child IN A {}", address.ip())).await;
+    let spec = "{admission: {namespaces: {}, types: [A, NS], targets: {denyPrivate: false}}}";
+    let (world, team) = World::opened("silent", &server, spec).await;
+    for n in 0..12 {
+        let spec = format!("{{name: n{n}.silent.example, type: NS, values: [child.silent.example]}}");
+        world.commit(&team, &format!("n{n}"), &spec).await;
+    }
+    for n in 0..12 {
+        world.record(&team, &format!("n{n}"), "ChildServersSilent").await;
+    }
+    world
+        .commit(&team, "app", "{name: app.silent.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&team, "app", "Published").await;
+    for n in 0..12 {
+        let record = world.of::<DnsRecord>(&team).get(&format!("n{n}")).await.unwrap();
+        let told = message(&record.status.unwrap().conditions, "Ready");
+        assert!(
+            told.contains("not every name server") || told.contains("are being asked"),
+            "{told}"
+        );
+        assert_eq!(handed_over(&server, &format!("n{n}.silent.example")).await, 0);
+    }
+    drop(silent);
 }

@@ -53,6 +53,14 @@ impl Cluster {
         Ok(())
     }
 
+    /// Publishes which of these conditions are false now and were not before.
+    pub async fn warn<K: Watched>(&self, seen: &Seen<K>, new: &[Condition], types: &[&str]) {
+        let generation = seen.meta().generation.unwrap_or_default();
+        for notice in warnings(&seen.conditions(), new, types, generation) {
+            self.publish(&seen.reference(), notice).await;
+        }
+    }
+
     /// Tells what kept a round from judging; the rest of the status stays.
     ///
     /// # Errors
@@ -125,6 +133,23 @@ fn notice(old: &[Condition], new: &[Condition], generation: i64, progress: Progr
     })
 }
 
+/// What turned false between two statuses, beside `Ready`.
+fn warnings(old: &[Condition], new: &[Condition], types: &[&str], generation: i64) -> Vec<Notice> {
+    let is_false = |condition: &&Condition| condition.status == State::False.as_str();
+    let turned = types.iter().filter_map(|type_| {
+        let now = conditions::find(new, type_).filter(is_false)?;
+        let before = conditions::find(old, type_).filter(is_false);
+        before.is_none().then_some(now)
+    });
+    let notice = |condition: &Condition| Notice {
+        warning: true,
+        reason: condition.reason.clone(),
+        action: format!("Reconcile generation {generation}"),
+        note: condition.message.clone(),
+    };
+    turned.map(notice).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +180,24 @@ mod tests {
         assert_eq!(told(&deploying, &crashing), Some((true, "CrashLooping".into())));
         assert_eq!(told(&crashing, &crashing), None);
         assert_eq!(told(&[], &stalled), Some((true, "Deploying".into())));
+    }
+
+    #[test]
+    fn what_turns_false_beside_ready_is_told_once() {
+        let with = |state: State| {
+            let mut conditions = Conditions::new(&[], 1, Timestamp::UNIX_EPOCH);
+            conditions.set("Delegated", state, "Lame", "ns1 is silent");
+            conditions.finish()
+        };
+        let told = |old: &[Condition], new: &[Condition]| {
+            let warnings = warnings(old, new, &["Delegated"], 7);
+            warnings.into_iter().map(|notice| notice.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&with(State::True), &with(State::False)), ["Lame"]);
+        assert_eq!(told(&[], &with(State::False)), ["Lame"]);
+        for (old, new) in [(State::False, State::False), (State::False, State::True)] {
+            assert_eq!(told(&with(old), &with(new)).len(), 0);
+        }
     }
 
     #[test]

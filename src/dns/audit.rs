@@ -65,15 +65,6 @@ impl Dns {
         readable.collect()
     }
 
-    /// Whether what others do can break a record.
-    fn depends_on_others(&self, key: &Key) -> bool {
-        let Some(seen) = self.records.get(key) else {
-            return false;
-        };
-        let Seen::Object(record) = &*seen else { return false };
-        record.spec.delegation.is_some()
-    }
-
     /// How many record sets of a zone are ours, by the statuses of their records.
     pub(super) fn owned(&self, zone: &Zone) -> usize {
         let records = self.records.group(&Group::Name(zone.domain.to_string()));
@@ -133,12 +124,8 @@ impl Round<'_> {
             }
         }
         let again = next_audit(self.now, self.zone, self.now);
-        if self.dns.audits.is_another_day(name, self.now) {
-            for key in self.dns.records_of(self.zone) {
-                if self.dns.depends_on_others(&key) {
-                    self.dns.board.ask_again(name, key);
-                }
-            }
+        if self.dns.audits.is_another_day(name, self.now) || is_requested {
+            self.doubt_delegations();
         }
         self.take_up_withdrawals();
         let serial = self.start.map(|start| i64::from(start.serial));

@@ -1,98 +1,143 @@
-//! Whether the name servers of a delegation answer for the name: published only once they do, and told when one of them
-//! no longer does.
+//! What a zone's round makes of delegations: published only once every name server answers for the name, and told when
+//! one of them no longer does.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tremplin_core::conditions::State;
-use tremplin_core::dns::status::Finding;
-use tremplin_core::dns::{Fqdn, Reason, RecordType};
+use tremplin_core::dns::status::{DELEGATED, Finding};
+use tremplin_core::dns::{Reason, RecordType};
 use tremplin_core::fault::Fault;
 
-use super::write::Asking;
+use super::Dns;
+use super::board::Work;
+use super::children::{Answered, Delegation};
+use super::write::{Asking, Task};
 use super::zones::Round;
-use crate::dns_provider::authority;
+use crate::cluster::Seen;
+use crate::key::Key;
 
-const DELEGATED: &str = "Delegated";
-const PORT: u16 = 53;
-/// How often name servers that do not answer yet are asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+impl Dns {
+    /// What a record hands over, if that is published.
+    fn published_delegation(&self, key: &Key) -> Option<Delegation> {
+        let seen = self.records.get(key)?;
+        let Seen::Object(record) = &*seen else { return None };
+        let status = record.status.as_ref()?;
+        let hands_over = status.programmed.iter().any(|set| set.type_ == RecordType::Ns.as_str());
+        hands_over.then(|| Delegation::of(&self.view(record).judgement.sets))?
+    }
+}
 
 impl Round<'_> {
-    /// Delegations that may not be published yet are told; the others go on, with what is to be said about them. Tells
-    /// when those that wait are to be looked at again.
-    pub(super) async fn told_delegations(&self, asking: Vec<Asking>) -> (Vec<Asking>, Option<Duration>) {
-        let mut going_on = Vec::new();
+    /// Whether the name servers of what was handed over still answer is asked anew.
+    pub(super) fn doubt_delegations(&self) {
+        for key in self.dns.records_of(self.zone) {
+            if let Some(delegation) = self.dns.published_delegation(&key) {
+                self.dns.children.forget(&delegation);
+                self.dns.board.ask_again(&self.zone.name, key);
+            }
+        }
+    }
+
+    /// Takes out of a task what may not be published yet, and tells the records that ask for it; the others stay, with
+    /// what is to be said about them. Tells when servers that do not answer are asked again.
+    pub(super) fn gate_delegations(&self, task: &mut Task, work: &Work) -> Option<Duration> {
         let mut again = None;
-        for mut record in asking {
-            if record.record.spec.delegation.is_none() {
-                going_on.push(record);
+        for record in std::mem::take(&mut task.records) {
+            let Some(delegation) = Delegation::of(&record.sets) else {
+                task.records.push(record);
                 continue;
-            }
-            let silent = self.silent_children(&record).await;
-            if silent.is_empty() {
-                record
-                    .findings
-                    .push(finding(State::True, Reason::ChildServersAnswer, String::new()));
-                going_on.push(record);
-            } else if record.was_written {
-                record
-                    .findings
-                    .push(finding(State::False, Reason::LameDelegation, silent.join("; ")));
-                going_on.push(record);
+            };
+            let answered = self.children_answer(delegation, &record);
+            // What is being asked wakes the zone by itself.
+            let waits = |answered: &&Answered| !answered.silent.is_empty() && answered.is_fresh();
+            let wait = answered.as_ref().filter(waits).map(Answered::left);
+            again = [again, wait].into_iter().flatten().min();
+            if record.was_written {
+                self.judge_written(record, answered, task, work);
             } else {
-                let message = format!("not every name server answers for the name: {}", silent.join("; "));
-                let fault = Fault::waiting(Reason::ChildServersSilent, message, "");
-                self.dns.board.record(&self.zone.name, record.key.clone());
-                self.refuse(&[record], &fault);
-                again = Some(ASK_AGAIN);
+                self.judge_new(record, answered, task);
             }
         }
-        (going_on, again)
+        again
     }
 
-    /// The name servers that do not answer, and why.
-    async fn silent_children(&self, record: &Asking) -> Vec<String> {
-        let mut silent = Vec::new();
-        for set in record.sets.iter().filter(|set| set.type_ == RecordType::Ns) {
-            for host in &set.values {
-                if let Err(why) = self.child_answers(host, &set.name).await {
-                    silent.push(format!("{host}: {why}"));
-                }
+    /// What the servers answered last; they are asked again when that is old.
+    fn children_answer(&self, delegation: Delegation, record: &Asking) -> Option<Answered> {
+        let children = &self.dns.children;
+        let answered = children.known(&delegation);
+        if answered.as_ref().is_none_or(|answered| !answered.is_fresh()) {
+            children.ask(delegation, self.zone, self.servers.clone(), &self.dns.wake.zones);
+            if record.was_written {
+                // To be judged by what they answer now.
+                self.dns.board.ask_again(&self.zone.name, record.key.clone());
             }
         }
-        silent
+        answered
     }
 
-    /// Every address of a name server must answer: resolvers choose any.
-    async fn child_answers(&self, host: &str, name: &Fqdn) -> Result<(), String> {
-        for address in self.addresses_of(host).await? {
-            let start = authority::start(SocketAddr::new(address, PORT), name).await;
-            start.map_err(|why| format!("{why} ({address})"))?;
-        }
-        Ok(())
-    }
-
-    /// A host of the zone itself is asked of the zone's servers, which know it first; any other of the system's resolver.
-    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, String> {
-        let inside = Fqdn::parse(host).ok().filter(|host| host.is_within(&self.zone.domain));
-        let mut found = Vec::new();
-        if let (Some(host), Some(server)) = (inside, self.servers.first()) {
-            for type_ in [RecordType::A, RecordType::Aaaa] {
-                let set = authority::lookup(server.address, &host, &type_).await?;
-                let values = set.into_iter().flat_map(|set| set.values);
-                found.extend(values.filter_map(|value| value.parse::<IpAddr>().ok()));
+    /// It is in the zone: whatever they answer, it stays.
+    fn judge_written(&self, mut record: Asking, answered: Option<Answered>, task: &mut Task, work: &Work) {
+        let Some(Answered { silent, .. }) = answered else {
+            // Nothing is told before something is known.
+            if work.records.contains(&record.key) {
+                self.dns.board.record(&self.zone.name, record.key);
             }
+            return;
+        };
+        record.findings.push(if silent.is_empty() {
+            finding(State::True, Reason::ChildServersAnswer, String::new())
         } else {
-            let resolved = lookup_host((host, PORT)).await;
-            let resolved = resolved.map_err(|error| format!("it does not resolve: {error}"))?;
-            found.extend(resolved.map(|address| address.ip()));
+            self.dns.board.ask_again(&self.zone.name, record.key.clone());
+            finding(State::False, Reason::LameDelegation, silent.join("; "))
+        });
+        task.records.push(record);
+    }
+
+    fn judge_new(&self, mut record: Asking, answered: Option<Answered>, task: &mut Task) {
+        let message = match answered {
+            Some(answered) if answered.silent.is_empty() && answered.is_fresh() => {
+                let finding = finding(State::True, Reason::ChildServersAnswer, String::new());
+                record.findings.push(finding);
+                task.records.push(record);
+                return;
+            }
+            Some(answered) if !answered.silent.is_empty() => {
+                let silent = answered.silent.join("; ");
+                format!("not every name server answers for the name: {silent}")
+            }
+            _ => "its name servers are being asked".to_owned(),
+        };
+        let fault = Fault::waiting(Reason::ChildServersSilent, message, "");
+        task.keep_delegation(&record, &fault);
+        self.dns.board.record(&self.zone.name, record.key.clone());
+        self.refuse(&[record], &fault);
+    }
+}
+
+impl Task {
+    /// Leaves what hands a name over as it is, and what the record had there before; and all that is at the name, where it
+    /// is handed over already.
+    fn keep_delegation(&mut self, record: &Asking, fault: &Fault<Reason>) {
+        let Some(set) = record.sets.iter().find(|set| set.type_ == RecordType::Ns) else {
+            return;
+        };
+        let Some(want) = self.wants.get_mut(&set.name) else {
+            return;
+        };
+        let is_there = record.is_published(&set.name, &RecordType::Ns);
+        let is_asked = |type_: &RecordType| is_there || matches!(type_, RecordType::Ns | RecordType::Ds);
+        let was_there = |type_: &RecordType| is_there || record.is_published(&set.name, type_);
+        let asked = want.sets.keys().filter(|type_| is_asked(type_));
+        let waiting: Vec<_> = asked
+            .chain(want.withdraw.iter().filter(|type_| was_there(type_)))
+            .cloned()
+            .collect();
+        want.sets.retain(|type_, _| !is_asked(type_));
+        want.withdraw.retain(|type_| !was_there(type_));
+        let kept = self.kept.entry(set.name.clone()).or_default();
+        for type_ in waiting {
+            kept.entry(type_).or_insert_with(|| fault.clone());
         }
-        if found.is_empty() {
-            return Err("it has no address".to_owned());
-        }
-        Ok(found)
     }
 }
 

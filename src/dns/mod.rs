@@ -8,6 +8,7 @@ mod audit;
 mod board;
 mod breaker;
 mod check;
+mod children;
 mod claiming;
 mod claims;
 mod delegation;
@@ -44,6 +45,7 @@ use crate::key::Key;
 use answers::Answers;
 use audit::Audits;
 use board::Board;
+use children::Children;
 use providers::Providers;
 
 pub use claims::Claims;
@@ -82,6 +84,7 @@ pub struct Dns {
     board: Board,
     audits: Audits,
     answers: Arc<Answers>,
+    children: Arc<Children>,
     providers: Providers,
     discovered: Arc<Discovered>,
     claiming: Mutex<()>,
@@ -111,6 +114,7 @@ impl Dns {
             board: Board::default(),
             audits: Audits::default(),
             answers: Arc::default(),
+            children: Arc::default(),
             providers: Providers::default(),
             discovered: Arc::default(),
             claiming: Mutex::default(),

@@ -10,7 +10,8 @@ use tremplin_core::conditions;
 use tremplin_core::dns::Reason;
 use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
-use tremplin_core::dns::status::{RecordFacts, record_status};
+use tremplin_core::dns::outlook::TARGET_RESOLVES;
+use tremplin_core::dns::status::{DELEGATED, RecordFacts, record_status};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
 
@@ -257,6 +258,9 @@ impl Dns {
                 .report(&self.records, &seen, &status, &new.conditions, &progress)
                 .await
                 .map_err(|fault| fault.map(Reason::from))?;
+            self.cluster
+                .warn(&seen, &new.conditions, &[DELEGATED, TARGET_RESOLVES])
+                .await;
         }
         let look_again = answers::again(&view.outlook);
         Ok(match &view.judgement.verdict {

@@ -39,6 +39,11 @@ pub struct Task {
 pub type Kept = BTreeMap<RecordType, Fault<Reason>>;
 
 impl Task {
+    /// Whether nothing is left to be done.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.claims.is_empty()
+    }
+
     /// Why something that a record asks for is left as it is.
     pub fn why_kept(&self, sets: &[RrSet]) -> Option<&Fault<Reason>> {
         sets.iter().find_map(|set| self.kept.get(&set.name)?.get(&set.type_))
@@ -75,6 +80,14 @@ impl Asking {
     /// The names that it says something at.
     pub fn names(&self) -> BTreeSet<&Fqdn> {
         self.sets.iter().map(|set| &set.name).collect()
+    }
+
+    /// Whether a set of that name and type was published for it, with whatever data.
+    pub fn is_published(&self, name: &Fqdn, type_: &RecordType) -> bool {
+        let is_it = |set: &ProgrammedSet| (set.name.as_str(), set.type_.as_str()) == (name.as_str(), type_.as_str());
+        written(&self.record)
+            .iter()
+            .any(|set| !set.hash.is_empty() && is_it(set))
     }
 }
 

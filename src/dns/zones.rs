@@ -213,8 +213,10 @@ impl Round<'_> {
             self.note_unpublished();
         }
         let work = self.dns.board.take(&self.zone.name);
-        let task = self.dns.task(&work, self.zone);
-        let again = if task.wants.is_empty() {
+        let mut task = self.dns.task(&work, self.zone);
+        let children_again = self.gate_delegations(&mut task, &work);
+        self.tell_kept(&mut task);
+        let again = if task.is_empty() {
             // Nothing is left of what tripped it.
             if self.is_acknowledged_now() {
                 self.facts.kept.breaker = None;
@@ -224,19 +226,18 @@ impl Round<'_> {
         } else {
             self.carry_out(work, task).await
         };
-        [audit_again, again].into_iter().flatten().min()
+        [audit_again, children_again, again].into_iter().flatten().min()
     }
 
     /// Reads, plans, writes, publishes and checks one task.
     async fn carry_out(&mut self, work: Work, mut task: Task) -> Option<Duration> {
-        self.tell_kept(&mut task);
-        let only_asking = work.records.is_empty() && work.claims.is_empty();
+        let to_be_written = |record: &Asking| work.records.contains(&record.key);
+        let only_asking = task.claims.is_empty() && !task.records.iter().any(to_be_written);
         if only_asking {
             if let Err(fault) = self.publish().await {
                 return Some(self.failed(work, &task, &fault));
             }
-            let (asking, again) = self.told_delegations(task.records).await;
-            return [self.check(asking, &[]).await, again].into_iter().flatten().min();
+            return self.check(task.records, &[]).await;
         }
         let planned = match reading::plan(&*self.provider, &task.wants, self.zone).await {
             Ok(planned) => planned,
@@ -244,8 +245,6 @@ impl Round<'_> {
         };
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), &planned);
         asking = self.told_drift(asking, &planned);
-        let (going_on, children_again) = self.told_delegations(asking).await;
-        asking = going_on;
         let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.claims);
         let groups: Vec<write::Group> = planned
             .iter()
@@ -275,8 +274,7 @@ impl Round<'_> {
         self.dns.board.not_crossed(&self.zone.name);
         self.carried_out();
         self.withdrawn(&task, &planned, &refused).await;
-        let again = self.check(asking, &changes).await;
-        [again, children_again].into_iter().flatten().min()
+        self.check(asking, &changes).await
     }
 
     /// Writes, and publishes what is written.

@@ -30,7 +30,11 @@ async fn a_withdrawal_that_is_asked_for_twice_is_asked_for_anew() {
     // A writer that saw the name in use strikes it off as it was before, and must fail.
     let twice = claim_with(&world, "app.twice.example", 1).await;
     assert!(twice.metadata.generation > once.metadata.generation);
-    assert!(twice.spec.departures > once.spec.departures, "{:?}", twice.spec.departures);
+    assert!(
+        twice.spec.departures > once.spec.departures,
+        "{:?}",
+        twice.spec.departures
+    );
     world.change_zone("twice", "{paused: false}").await;
     world.claim("app.twice.example", "Releasing").await;
     assert_eq!(server.current("twice.example", "app.twice.example", "A").await, None);

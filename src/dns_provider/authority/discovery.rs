@@ -167,7 +167,11 @@ impl Resolvers {
         Ok(servers)
     }
 
-    async fn addresses(&self, host: &Fqdn) -> Result<Vec<IpAddr>, String> {
+    /// Every address of a host.
+    ///
+    /// # Errors
+    /// Why none was found.
+    pub async fn addresses(&self, host: &Fqdn) -> Result<Vec<IpAddr>, String> {
         let mut found = Vec::new();
         for code in [Code::A, Code::AAAA] {
             let answer = self.ask(host, code).await?;
@@ -230,6 +234,12 @@ async fn cut(servers: &[Server], name: &Fqdn) -> Option<bool> {
 
 fn fqdn(name: &Name) -> Option<Fqdn> {
     Fqdn::parse(&name.to_ascii()).ok()
+}
+
+/// Those that this machine has a way to, if there are any.
+pub fn with_way(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (near, far): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| has_way(*address));
+    if near.is_empty() { far } else { near }
 }
 
 /// Whether this machine has a route to an address: nothing is sent.

@@ -76,6 +76,8 @@ pub struct RecordFacts<'a> {
     pub now: Timestamp,
 }
 
+/// The condition of a record that hands its name over: whether the name servers answer for it.
+pub const DELEGATED: &str = "Delegated";
 const ACCEPTED: &str = "Accepted";
 const PROGRAMMED: &str = "Programmed";
 const PUBLISHED: &str = "Published";
