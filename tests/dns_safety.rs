@@ -309,7 +309,7 @@ async fn a_deleted_zone_withdraws_nothing_and_hangs_nothing() {
         .delete("gone", &DeleteParams::default())
         .await
         .unwrap();
-    world.record(&blue, "n0", "NoZone").await;
+    world.record(&blue, "n0", "NoLongerAllowed").await;
     world.delete(&blue, "n0").await;
     let told = message(
         &world
@@ -342,9 +342,16 @@ async fn a_relabelled_namespace_keeps_what_is_published() {
     assert!(told.contains("what is published stays as it is"), "{told}");
     world.audit("label").await;
     world.claim("n0.label.example", "Held").await;
+    // The platform team is told too.
+    let left = world.left("n0.label.example", true).await;
+    assert!(
+        left.contains("the DnsRecord n0") && left.contains("admission.namespaces"),
+        "{left}"
+    );
     assert_eq!(server.all("label.example").await, before);
     world.relabel(&blue, Some("yes")).await;
     world.record(&blue, "n0", "Published").await;
+    world.left("n0.label.example", false).await;
     assert_eq!(server.all("label.example").await, before);
 }
 
@@ -395,8 +402,9 @@ async fn what_is_to_be_retained_stays_in_the_zone() {
     assert_eq!(claim.spec.withdrawals, []);
     world.audit("retain").await;
     assert_eq!(server.all("retain.example").await, before);
-    let counts = world.zone("retain", "Synced").await.status.unwrap().records.unwrap();
-    assert_eq!(counts.orphaned, 1);
+    let status = world.zone("retain", "Synced").await.status.unwrap();
+    assert_eq!(status.records.unwrap().orphaned, 1);
+    assert_eq!(status.orphans, ["app.retain.example A"]);
     // The same team takes it again, with its data.
     world
         .commit(&blue, "again", "{name: app.retain.example, targets: [192.0.2.2]}")

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use tremplin_core::api::dns::RecordCounts;
-use tremplin_core::dns::ownership::{Mark, marked_name};
+use tremplin_core::dns::ownership::Mark;
 use tremplin_core::dns::plan::{self, Sets};
+use tremplin_core::dns::tally::{Tally, tally};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::AUDIT_REQUESTED_AT;
 
 use super::board::Work;
 use super::providers;
-use super::write;
+use super::write::{self, Task};
 use super::zones::{Round, next_audit};
 use super::{Dns, record_key};
 use crate::cluster::{Group, Item as _, Seen};
@@ -173,37 +173,40 @@ impl Round<'_> {
                 self.dns.board.record(&self.zone.name, record.key.clone());
             }
         }
-        let asked: BTreeMap<&Fqdn, BTreeSet<&RecordType>> = task
-            .wants
-            .iter()
-            .map(|(name, want)| (name, want.sets.keys().collect()))
-            .collect();
-        self.facts.kept.records = Some(count(current, &asked, &self.zone.domain));
+        let Tally { counts, orphans } = self.tally(&task, current);
+        self.facts.kept.records = Some(counts);
+        self.facts.kept.orphans = orphans;
     }
-}
 
-fn count(current: &Sets, asked: &BTreeMap<&Fqdn, BTreeSet<&RecordType>>, domain: &Fqdn) -> RecordCounts {
-    let mut ours: BTreeMap<Fqdn, BTreeSet<RecordType>> = BTreeMap::new();
-    for (name, sets) in current {
-        let mark = sets.get(&RecordType::Txt).and_then(Mark::of);
-        if let (Some(mark), Some(marked)) = (mark, marked_name(name, domain)) {
-            ours.entry(marked).or_default().extend(mark.types);
+    fn tally(&self, task: &Task, current: &Sets) -> Tally {
+        let of_zone = Group::Name(self.zone.domain.to_string());
+        let claims = self.dns.claims.group(&of_zone);
+        let held: BTreeSet<(String, Timestamp)> = claims
+            .iter()
+            .filter_map(|seen| match &**seen {
+                Seen::Object(claim) => Some((claim.spec.holder.namespace.clone(), claim.spec.claimed_at.0)),
+                Seen::Malformed(_) => None,
+            })
+            .collect();
+        // A restore may have carried a claim here from another cluster.
+        let is_ours = |mark: &Mark| {
+            mark.owner.cluster == self.dns.cluster.home.cluster
+                || held.contains(&(mark.owner.namespace.clone(), mark.owner.since))
+        };
+        let mut asked: BTreeMap<Fqdn, BTreeSet<RecordType>> = BTreeMap::new();
+        for (name, want) in &task.wants {
+            asked.entry(name.clone()).or_default().extend(want.sets.keys().cloned());
         }
-    }
-    let mut counts = RecordCounts::default();
-    for (name, sets) in current {
-        if marked_name(name, domain).is_some_and(|marked| ours.contains_key(&marked)) {
-            continue;
-        }
-        for type_ in sets.keys().filter(|type_| **type_ != RecordType::Soa) {
-            let is_ours = ours.get(name).is_some_and(|types| types.contains(type_));
-            let is_asked = asked.get(name).is_some_and(|types| types.contains(type_));
-            match (is_ours, is_asked) {
-                (true, true) => counts.owned += 1,
-                (true, false) => counts.orphaned += 1,
-                (false, _) => counts.foreign += 1,
+        // What is written for a record that is refused at the moment is still that record's.
+        for seen in self.dns.records.group(&of_zone) {
+            let Seen::Object(record) = &*seen else { continue };
+            let written = record.status.iter().flat_map(|status| &status.programmed);
+            for set in written.filter(|set| !set.hash.is_empty()) {
+                if let Ok(name) = Fqdn::parse(&set.name) {
+                    asked.entry(name).or_default().insert(RecordType::of(&set.type_));
+                }
             }
         }
+        tally(current, &self.zone.domain, is_ours, &asked)
     }
-    counts
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::json;
-use tremplin_core::api::DnsClaim;
 use tremplin_core::api::dns::ApprovalRequest;
+use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::admission::{Approval, unapproved};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
+use tremplin_core::dns::judge::Judgement;
 use tremplin_core::dns::opened::OpenZone;
 use tremplin_core::dns::status::{ClaimFacts, claim_status};
 use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone};
@@ -63,16 +64,16 @@ impl Dns {
         let domain = Fqdn::parse(&claim.spec.zone).ok();
         let open = domain.as_ref().and_then(|domain| self.opened().at(domain));
         let zone = open.as_ref().and_then(|open| open.zone.as_ref().ok());
-        let sets = match (&key, zone) {
-            (Some(key), Some(zone)) => self.uses(claim, key, zone),
-            _ => self.uses_without_zone(claim),
+        let records = match (&key, zone) {
+            (Some(key), Some(zone)) => self.records_using(claim, key, zone),
+            _ => self.records_naming(claim),
         };
         self.pass_on_withdrawals(claim, open.as_deref());
         if let (Some(open), false) = (&open, self.board.requests(&claim.name_any()).is_empty()) {
             // The desk may have said something about it.
             let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
         }
-        let uses = sets.len() + self.hosts_below(claim);
+        let uses = records.len() + self.hosts_below(claim);
         match claim::next(&claim.spec, uses, zone, now) {
             Step::Keep => {}
             Step::Retake => {
@@ -92,34 +93,30 @@ impl Dns {
                 return Ok(Outcome::Gone);
             }
             Step::WaitUntil(at) => {
-                self.tell_claim(claim, uses, zone, &sets).await?;
+                self.tell_claim(claim, uses, zone, &records).await?;
                 return Ok(Outcome::Waiting {
                     again: Some(until(at, now)),
                 });
             }
         }
-        self.tell_claim(claim, uses, zone, &sets).await?;
+        self.tell_claim(claim, uses, zone, &records).await?;
         Ok(Outcome::Settled { again: None })
     }
 
-    /// What each record that uses a claim asks for.
-    fn uses(&self, claim: &DnsClaim, key: &Fqdn, zone: &Zone) -> Vec<Vec<RrSet>> {
+    /// The records that use a claim.
+    fn records_using(&self, claim: &DnsClaim, key: &Fqdn, zone: &Zone) -> Vec<User> {
         let covered = [ClaimedKey::Subtree(key.clone()), ClaimedKey::Exact(key.clone())];
         let namespace = &claim.spec.holder.namespace;
         let records = covered.iter().flat_map(|key| self.covered(namespace, key, zone));
-        let asked = records.filter_map(|seen| match &*seen {
-            Seen::Object(record) => Some(self.view(record).judgement.sets),
-            Seen::Malformed(_) => None,
-        });
-        asked.collect()
+        records.filter_map(|seen| self.user(&seen)).collect()
     }
 
     /// The zone is gone: whoever still names the claim uses it.
-    fn uses_without_zone(&self, claim: &DnsClaim) -> Vec<Vec<RrSet>> {
+    fn records_naming(&self, claim: &DnsClaim) -> Vec<User> {
         let in_namespace = self
             .records
             .group(&Group::Namespace(claim.spec.holder.namespace.clone()));
-        let uses = |seen: &Arc<Seen<tremplin_core::api::DnsRecord>>| match &**seen {
+        let uses = |seen: &&Arc<Seen<DnsRecord>>| match &***seen {
             Seen::Object(record) => {
                 let named = record.status.as_ref().and_then(|status| status.claim.as_ref());
                 named.is_some_and(|named| Some(&named.name) == claim.metadata.name.as_ref())
@@ -128,9 +125,17 @@ impl Dns {
         };
         in_namespace
             .iter()
-            .filter(|seen| uses(seen))
-            .map(|_| Vec::new())
+            .filter(uses)
+            .filter_map(|seen| self.user(seen))
             .collect()
+    }
+
+    fn user(&self, seen: &Seen<DnsRecord>) -> Option<User> {
+        let Seen::Object(record) = seen else { return None };
+        Some(User {
+            record: record.name_any(),
+            judgement: self.view(record).judgement,
+        })
     }
 
     /// How many hosts that apps of the holder carry are covered by a claim. One that a longer zone covers too counts:
@@ -169,12 +174,13 @@ impl Dns {
         claim: &DnsClaim,
         uses: usize,
         zone: Option<&Zone>,
-        sets: &[Vec<RrSet>],
+        records: &[User],
     ) -> Result<(), Fault<Reason>> {
         let facts = ClaimFacts {
             uses,
             stuck: self.board.stuck(&claim.name_any()),
-            approvals: zone.map(|zone| approvals(claim, zone, sets)).unwrap_or_default(),
+            approvals: zone.map(|zone| approvals(claim, zone, records)).unwrap_or_default(),
+            not_admitted: records.iter().filter_map(User::not_admitted).collect(),
             requests: self.board.requests(&claim.name_any()),
             now: (self.now)(),
         };
@@ -193,8 +199,22 @@ impl Dns {
     }
 }
 
+/// A record that uses a claim.
+struct User {
+    record: String,
+    judgement: Judgement,
+}
+
+impl User {
+    /// Why it would be refused if it were not published.
+    fn not_admitted(&self) -> Option<String> {
+        let fault = self.judgement.verdict.as_ref().err()?;
+        (fault.reason == Reason::NoLongerAllowed).then(|| format!("the DnsRecord {}: {}", self.record, fault.message))
+    }
+}
+
 /// What of the records of a claim waits for the platform team.
-fn approvals(claim: &DnsClaim, zone: &Zone, sets: &[Vec<RrSet>]) -> Vec<ApprovalRequest> {
+fn approvals(claim: &DnsClaim, zone: &Zone, records: &[User]) -> Vec<ApprovalRequest> {
     let given = claim
         .metadata
         .annotations
@@ -206,9 +226,14 @@ fn approvals(claim: &DnsClaim, zone: &Zone, sets: &[Vec<RrSet>]) -> Vec<Approval
         name: set.name.to_string(),
         type_: set.type_.to_string(),
         values: set.values.iter().cloned().collect(),
-        approve: Approval::of(set).to_string(),
+        approve: Approval::of(set).beside(&given),
     };
-    sets.iter()
-        .flat_map(|sets| unapproved(sets, zone, &given).map(request).collect::<Vec<_>>())
+    records
+        .iter()
+        .flat_map(|user| {
+            unapproved(&user.judgement.sets, zone, &given)
+                .map(request)
+                .collect::<Vec<_>>()
+        })
         .collect()
 }

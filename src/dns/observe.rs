@@ -124,7 +124,7 @@ impl Dns {
         };
         let opened = self.opened();
         let Some(open) = opened.covering(&name) else {
-            let fault = judge::no_zone(&name, opened.domains());
+            let fault = judge::without_zone(record, &name, opened.domains());
             return View::refused(Some(name), None, fault);
         };
         let zone = match &open.zone {

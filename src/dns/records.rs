@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use serde_json::json;
 use tremplin_core::api::DnsRecord;
-use tremplin_core::api::dns::{DeletionPolicy, Withdrawal};
-use tremplin_core::conditions;
+use tremplin_core::api::dns::{DeletionPolicy, DnsRecordStatus, Withdrawal};
+use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::Reason;
 use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
@@ -261,6 +261,12 @@ impl Dns {
             self.cluster
                 .warn(&seen, &new.conditions, &[DELEGATED, TARGET_RESOLVES])
                 .await;
+            if let Some(claim) = &new.claim
+                && record.status.as_ref().is_some_and(is_left) != is_left(&new)
+            {
+                // The platform team is told too.
+                let _ = self.wake.claims.send((cluster_key(&claim.name), Cause::Related));
+            }
         }
         let look_again = answers::again(&view.outlook);
         Ok(match &view.judgement.verdict {
@@ -287,6 +293,12 @@ fn was_not_accepted(record: &DnsRecord) -> bool {
     conditions
         .and_then(|conditions| conditions::find(conditions, "Accepted"))
         .is_some_and(|accepted| accepted.status != "True")
+}
+
+/// Whether what is published would no longer be admitted.
+fn is_left(status: &DnsRecordStatus) -> bool {
+    let ready = conditions::find(&status.conditions, READY);
+    ready.is_some_and(|ready| ready.reason == Reason::NoLongerAllowed.as_str())
 }
 
 /// Whether the zone or its provider refused a record when it was last tried.

@@ -201,6 +201,19 @@ impl World {
             .unwrap();
     }
 
+    /// What a claim tells of what would no longer be admitted, once it does or no longer does.
+    pub async fn left(&self, claim: &str, is_told: bool) -> String {
+        eventually(
+            "the claim tells what would no longer be admitted, or no longer",
+            async || {
+                let conditions = self.cluster::<DnsClaim>().get(claim).await.unwrap().status?.conditions;
+                let told = conditions.iter().find(|condition| condition.type_ == "Admitted");
+                (told.is_some() == is_told).then(|| told.map(|told| told.message.clone()).unwrap_or_default())
+            },
+        )
+        .await
+    }
+
     pub async fn delete(&self, namespace: &str, name: &str) {
         let records = self.of::<DnsRecord>(namespace);
         records.delete(name, &DeleteParams::default()).await.unwrap();

@@ -82,6 +82,12 @@ pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
     Ok(name)
 }
 
+/// The verdict on a record that no zone covers; of one that is published, that what is published stays.
+pub fn without_zone<'a>(record: &DnsRecord, name: &Fqdn, zones: impl IntoIterator<Item = &'a Fqdn>) -> Fault<Reason> {
+    let held = record.status.as_ref().is_some_and(|status| status.claim.is_some());
+    no_longer(record, held, no_zone(name, zones))
+}
+
 /// The refusal of a name that no zone covers. `zones`: the domains that there are.
 pub fn no_zone<'a>(name: &Fqdn, zones: impl IntoIterator<Item = &'a Fqdn>) -> Fault<Reason> {
     let domains: Vec<_> = zones.into_iter().map(Fqdn::as_str).collect();
@@ -160,6 +166,7 @@ fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reas
             | Reason::TooManyRecords
             | Reason::NotClaimable
             | Reason::ProtectedName
+            | Reason::NoZone
     );
     if !(is_published && held && is_rule) {
         return fault;

@@ -29,6 +29,7 @@ mod reasons;
 pub mod rrset;
 pub mod selector;
 pub mod status;
+pub mod tally;
 pub mod wanted;
 pub mod zone;
 pub mod zone_file;

@@ -88,6 +88,8 @@ struct Report {
     findings: Vec<String>,
     /// How many record sets are whose, at the last audit.
     records: RecordCounts,
+    /// The orphaned ones, at most 50.
+    orphans: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_audit_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +152,7 @@ impl Report {
             paused: object.spec.paused == Some(true),
             findings: Vec::new(),
             records: status.records.unwrap_or_default(),
+            orphans: status.orphans,
             last_audit_at: status.last_audit_at.map(|at| at.0),
             credentials_expire_at: status.credentials_expire_at.map(|at| at.0),
             deletions: breaker.deletions.iter().map(|deletions| deletions.count).sum(),
@@ -192,8 +195,9 @@ impl Report {
         }
         if self.records.orphaned > 0 {
             self.findings.push(format!(
-                "{} record set(s) have our mark, and nobody asks for them",
-                self.records.orphaned
+                "{} record set(s) have our mark, and nobody asks for them: {}",
+                self.records.orphaned,
+                self.orphans.join(", ")
             ));
         }
     }

@@ -95,15 +95,16 @@ pub struct DnsClaimStatus {
     /// The generation of the spec that the rest of this status speaks of; -1 before the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` always; `Reconciling` and `Stalled` only while true; `Orphaned` while data could not be withdrawn.
+    /// `Ready` always; `Reconciling` and `Stalled` only while true; `Orphaned` while data could not be withdrawn;
+    /// `Admitted` is false while something is published that would no longer be admitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// How many DnsRecords and hosts of StartupApps use the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<i32>,
-    /// What waits for the platform team's approval. To approve, add `approve` of an entry to the annotation
-    /// `tremplin.dev/approved`, entries separated by commas. At most 50 are shown.
+    /// What waits for the platform team's approval. To approve, set the annotation `tremplin.dev/approved` to `approve` of
+    /// an entry. At most 50 are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub approvals: Vec<ApprovalRequest>,
@@ -125,7 +126,8 @@ pub struct ApprovalRequest {
     pub type_: String,
     /// Its data, one line each.
     pub values: Vec<String>,
-    /// What to add to the annotation: name, type and a hash of the data, so that other data need another approval.
+    /// What to set the annotation to: all that is approved already, and this one with name, type and a hash of the data, so
+    /// that other data need another approval.
     pub approve: String,
 }
 

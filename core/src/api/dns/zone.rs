@@ -289,6 +289,10 @@ pub struct DnsZoneStatus {
     /// How many record sets of the zone are whose, at the last audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<RecordCounts>,
+    /// The orphaned ones, `name TYPE` each; at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub orphans: Vec<String>,
     /// When the whole zone was last compared with what is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_audit_at: Option<Time>,
@@ -326,7 +330,7 @@ pub struct RecordCounts {
     pub owned: i32,
     /// Of others: without our mark, or with the mark of another cluster or tool.
     pub foreign: i32,
-    /// With our mark, and no object that asks for them.
+    /// With our mark, and no object that asks for them: left behind by a claim that was deleted, or by hand.
     pub orphaned: i32,
 }
 

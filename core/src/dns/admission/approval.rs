@@ -49,6 +49,12 @@ impl Approval {
         };
         annotation.split(',').filter_map(entry).collect()
     }
+
+    /// The annotation that approves it beside what is approved already.
+    pub fn beside(&self, given: &[Self]) -> String {
+        let all: Vec<_> = given.iter().chain([self]).map(ToString::to_string).collect();
+        all.join(",")
+    }
 }
 
 /// An entry of the annotation.

@@ -16,6 +16,8 @@ pub struct ClaimFacts {
     pub stuck: Option<Fault<Reason>>,
     /// What waits for approval.
     pub approvals: Vec<ApprovalRequest>,
+    /// Records that are published and would no longer be admitted, and why.
+    pub not_admitted: Vec<String>,
     /// What a desk is asked to do.
     pub requests: Vec<Request>,
     /// Now.
@@ -51,6 +53,7 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
         let message = format!("held by the namespace {}", claim.spec.holder.namespace);
         conditions.set(READY, State::True, Reason::Held.as_str(), &message);
     }
+    admitted(&mut conditions, &facts.not_admitted);
     facts.approvals.truncate(MOST_APPROVALS);
     facts.requests.truncate(MOST_REQUESTS);
     DnsClaimStatus {
@@ -60,6 +63,20 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
         approvals: facts.approvals,
         requests: facts.requests,
     }
+}
+
+/// The platform team hears of what its rules, or the zone's deletion, left behind.
+fn admitted(conditions: &mut Conditions<'_>, refused: &[String]) {
+    const SHOWN: usize = 5;
+    if refused.is_empty() {
+        return;
+    }
+    let mut shown: Vec<_> = refused.iter().take(SHOWN).cloned().collect();
+    if refused.len() > SHOWN {
+        shown.push(format!("{} more", refused.len() - SHOWN));
+    }
+    let message = format!("{}. Next: {}", shown.join("; "), Reason::NoLongerAllowed.action());
+    conditions.set("Admitted", State::False, Reason::NoLongerAllowed.as_str(), &message);
 }
 
 /// What passes by itself, or by the platform team's opening the zone, leaves nothing behind: it is only not done yet.
@@ -121,6 +138,7 @@ mod tests {
                 let facts = ClaimFacts {
                     uses,
                     stuck: Some(why.clone()),
+                    not_admitted: Vec::new(),
                     approvals: Vec::new(),
                     requests: Vec::new(),
                     now: at(0),
@@ -156,6 +174,7 @@ mod tests {
         let facts = ClaimFacts {
             uses: 1,
             stuck: None,
+            not_admitted: Vec::new(),
             approvals: (0..99).map(approval).collect(),
             requests: (0..199).map(request).collect(),
             now: at(0),

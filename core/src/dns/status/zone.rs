@@ -24,6 +24,7 @@ pub struct ZoneFacts {
 }
 
 const LONGEST_PLAN: usize = 50;
+const MOST_ORPHANS: usize = 50;
 const MOST_SNAPSHOTS: usize = 10;
 /// The action of a planned change that is none: somebody else's data is at the name.
 pub const REFUSED: &str = "Refused";
@@ -88,6 +89,7 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     plan.extend(changes);
     plan.truncate(LONGEST_PLAN);
     status.plan = plan;
+    status.orphans.truncate(MOST_ORPHANS);
     status.snapshots.truncate(MOST_SNAPSHOTS);
     match fault {
         Some(fault) => {

@@ -41,6 +41,7 @@ fn what_waits_for_the_platform_team_is_found() {
     let zone = zone(&json!({
         "conditions": [condition("Ready", "True", "Synced"), condition("BreakerClosed", "False", "BreakerOpen")],
         "records": {"owned": 7, "foreign": 2, "orphaned": 1},
+        "orphans": ["old.z.example A"],
         "credentialsExpireAt": "2026-12-01T00:00:00Z",
         "breaker": {"trippedAt": "2026-11-20T00:00:00Z", "deletions": [{"at": "2026-11-20T00:00:00Z", "count": 21}]},
         "plan": [{"action": "Delete", "name": "a.z.example", "type": "A"}],
@@ -67,7 +68,7 @@ fn what_waits_for_the_platform_team_is_found() {
         [
             "BreakerClosed is false (BreakerOpen): m",
             "the credential ends at 2026-12-01T00:00:00Z",
-            "1 record set(s) have our mark, and nobody asks for them",
+            "1 record set(s) have our mark, and nobody asks for them: old.z.example A",
             "b.z.example NS (ns1.b) of blue waits for approval: b.z.example/NS/ff",
             "1 DnsRecord(s) ask for a name that somebody else has",
         ]
