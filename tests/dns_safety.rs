@@ -146,6 +146,47 @@ async fn publish_again(world: &World, team: &str, count: usize) {
 }
 
 #[tokio::test]
+async fn what_a_server_refuses_one_team_keeps_no_other_waiting() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let policy = "grant tremplin zonesub A AAAA CNAME TXT;";
+    let server = Server::bind_with("policy.example", FOREIGN, Some(policy)).await;
+    world.open("policy", "policy.example", &server, "{paused: true}").await;
+    let (blue, red) = (
+        world.team(control_plane, "blue").await,
+        world.team(control_plane, "red").await,
+    );
+    let refused = "{name: a.policy.example, type: MX, values: ['10 mx.other.example']}";
+    world.commit(&red, "mail", refused).await;
+    for n in 0..3 {
+        let spec = format!("{{name: n{n}.policy.example, targets: [192.0.2.{n}]}}");
+        world.commit(&blue, &format!("n{n}"), &spec).await;
+    }
+    eventually("all of it is planned", async || {
+        let zone = world.cluster::<DnsZone>().get("policy").await.unwrap();
+        (zone.status?.plan.len() == 8).then_some(())
+    })
+    .await;
+    world.change_zone("policy", "{paused: false}").await;
+    for n in 0..3 {
+        world.record(&blue, &format!("n{n}"), "Published").await;
+    }
+    let told = world.record(&red, "mail", "ProviderRefused").await.status.unwrap();
+    assert!(message(&told.conditions, "Ready").contains("REFUSED"), "{told:?}");
+    let status = world.zone("policy", "Synced").await.status.unwrap();
+    let valid = status.conditions.iter().find(|found| found.type_ == "CredentialsValid");
+    assert_eq!(valid.unwrap().status, "True");
+    // Nor does it later, and its end is an end.
+    world
+        .commit(&blue, "n0", "{name: n0.policy.example, targets: [192.0.2.9]}")
+        .await;
+    world.delete(&red, "mail").await;
+    world.record(&blue, "n0", "Published").await;
+    assert_eq!(server.ask("n0.policy.example", RecordType::A).await, ["192.0.2.9"]);
+    world.claim("a.policy.example", "Releasing").await;
+}
+
+#[tokio::test]
 async fn a_zone_in_report_counts_plans_and_writes_nothing() {
     let server = Server::power_dns("report.example", FOREIGN).await;
     let (world, blue) = World::opened("report", &server, "{mode: Report}").await;

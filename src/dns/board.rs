@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::Request;
-use tremplin_core::dns::Reason;
 use tremplin_core::dns::status::Progress;
+use tremplin_core::dns::{Fqdn, Reason};
 use tremplin_core::fault::Fault;
 
 use crate::key::Key;
@@ -45,8 +45,8 @@ struct Inner {
     requests: HashMap<String, Vec<Request>>,
     /// What a provider said of what was written, by zone, and until when that is not asked again.
     deployed: HashMap<String, (Timestamp, Option<bool>)>,
-    /// How often in a row somebody else wrote to a zone while it was written.
-    crossed: HashMap<String, u32>,
+    /// Names whose last write failed, by zone, and how often in a row each did alone.
+    suspects: HashMap<String, BTreeMap<Fqdn, u32>>,
 }
 
 impl Board {
@@ -103,17 +103,37 @@ impl Board {
         waiting.unpublished.extend(work.unpublished);
     }
 
-    /// Somebody else wrote to a zone while it was written: how often in a row that happened.
-    pub fn crossed(&self, zone: &str) -> u32 {
-        let mut inner = self.lock();
-        let times = inner.crossed.entry(zone.to_owned()).or_default();
-        *times = times.saturating_add(1);
-        *times
+    /// The names of a zone whose last write failed, and how often in a row each did alone.
+    pub fn suspects(&self, zone: &str) -> BTreeMap<Fqdn, u32> {
+        self.lock().suspects.get(zone).cloned().unwrap_or_default()
     }
 
-    /// A zone was written, or failed to be for another reason.
-    pub fn not_crossed(&self, zone: &str) {
-        self.lock().crossed.remove(zone);
+    /// A write of these names failed, for one of them or for all.
+    pub fn suspect<'a>(&self, zone: &str, names: impl Iterator<Item = &'a Fqdn>) {
+        let mut inner = self.lock();
+        let suspects = inner.suspects.entry(zone.to_owned()).or_default();
+        for name in names {
+            suspects.entry(name.clone()).or_default();
+        }
+    }
+
+    /// A name failed alone.
+    pub fn fails(&self, zone: &str, name: &Fqdn) {
+        let mut inner = self.lock();
+        let suspects = inner.suspects.entry(zone.to_owned()).or_default();
+        let times = suspects.entry(name.clone()).or_default();
+        *times = times.saturating_add(1);
+    }
+
+    /// These names were written, or need not be.
+    pub fn trust(&self, zone: &str, names: &BTreeSet<Fqdn>) {
+        let mut inner = self.lock();
+        if let Some(suspects) = inner.suspects.get_mut(zone) {
+            suspects.retain(|name, _| !names.contains(name));
+            if suspects.is_empty() {
+                inner.suspects.remove(zone);
+            }
+        }
     }
 
     /// How far the writer is with a record.

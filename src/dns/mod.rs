@@ -24,6 +24,8 @@ mod report;
 mod snapshot;
 mod watches;
 mod write;
+mod writer;
+mod writing;
 mod zones;
 
 use std::sync::{Arc, OnceLock};

@@ -12,17 +12,48 @@ use tremplin_core::dns::{Fqdn, Reason, RecordType};
 use tremplin_core::fault::{Class, Fault};
 
 use super::board::Work;
-use super::write::{Asking, Refusals, Task};
+use super::write::{Asking, Task};
+use super::writer::Written;
 use super::zones::Round;
 use super::{Dns, TOLERATED, cluster_key, drift, providers};
 use crate::cluster::Seen;
+use crate::dns_provider::Failure;
 use crate::driver::Cause;
 use crate::key::Key;
 
 /// When a provider that did not answer or was asked too often is tried again.
 const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
+/// How often that is doubled for one name that fails again and again.
+const MOST_DOUBLED: u32 = 6;
 /// When a zone to which somebody else wrote meanwhile is read again.
 const READ_AGAIN: Duration = Duration::from_millis(50);
+
+/// What keeps a round from going on, and when it is tried again.
+pub(super) struct Trouble {
+    pub fault: Fault<Reason>,
+    pub again: Duration,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        let again = match failure {
+            // As it asked for.
+            Failure::Busy { after: Some(after) } => after,
+            _ => PROVIDER_AGAIN,
+        };
+        Self {
+            fault: providers::fault(&failure),
+            again,
+        }
+    }
+}
+
+impl From<Fault<Reason>> for Trouble {
+    fn from(fault: Fault<Reason>) -> Self {
+        let again = PROVIDER_AGAIN;
+        Self { fault, again }
+    }
+}
 
 impl Dns {
     /// What keeps a zone from being used at all, for all that waits for it.
@@ -68,30 +99,41 @@ impl Dns {
 }
 
 impl Round<'_> {
-    /// The first failure puts everything back.
-    pub(super) fn failed(&mut self, work: Work, task: &Task, fault: &Fault<Reason>) -> Duration {
-        if fault.reason == Reason::Conflict {
-            if self.dns.board.crossed(&self.zone.name) <= TOLERATED {
-                // It is read anew at once, and nobody needs to know.
-                self.dns.board.give_back(&self.zone.name, work);
-                return READ_AGAIN;
-            }
-        } else {
-            self.dns.board.not_crossed(&self.zone.name);
-        }
+    /// What concerns the whole zone puts everything back.
+    pub(super) fn failed(&mut self, work: Work, task: &Task, trouble: &Trouble) -> Duration {
+        self.tell_whole(&trouble.fault);
+        self.refuse(&task.records, &trouble.fault);
+        self.all_stuck(&task.claims, &trouble.fault);
+        self.dns.board.give_back(&self.zone.name, work);
+        trouble.again
+    }
+
+    fn tell_whole(&mut self, fault: &Fault<Reason>) {
         self.facts.fault = Some(fault.clone());
         if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
             self.facts.credential = Some(Err(fault.clone()));
             // Checked anew at the next round: it may have been renewed at the provider.
             self.dns.forget_provider(&self.zone.name);
         }
-        self.refuse(&task.records, fault);
-        self.all_stuck(&task.claims, fault);
-        self.dns.board.give_back(&self.zone.name, work);
-        match fault.reason {
-            Reason::Conflict => READ_AGAIN,
-            _ => PROVIDER_AGAIN,
+    }
+
+    /// When what could not be written and may pass is tried again. What concerns the whole zone is told.
+    pub(super) fn try_again(&mut self, written: &Written) -> Option<Duration> {
+        if let Some(failure) = &written.whole {
+            let trouble = Trouble::from(failure.clone());
+            self.tell_whole(&trouble.fault);
+            return Some(trouble.again);
         }
+        let failed = self.dns.board.suspects(&self.zone.name);
+        let times = |name: &Fqdn| failed.get(name).copied().unwrap_or_default();
+        let names = written.failed.keys().chain(written.untried.keys());
+        names
+            .filter(|name| written.may_pass(name))
+            .map(|name| match written.failure(name) {
+                Some(Failure::Changed(_)) if times(name) <= TOLERATED => READ_AGAIN,
+                _ => PROVIDER_AGAIN * 2_u32.pow(times(name).saturating_sub(1).min(MOST_DOUBLED)),
+            })
+            .min()
     }
 
     pub(super) fn refuse(&self, asking: &[Asking], fault: &Fault<Reason>) {
@@ -137,13 +179,26 @@ impl Round<'_> {
         going_on
     }
 
-    /// Records that the provider does not take are told; the others go on.
-    pub(super) fn told_refusals(&self, asking: Vec<Asking>, refused: &Refusals) -> Vec<Asking> {
+    /// Records of which something could not be written are told, and are work again where that may pass; the others go
+    /// on.
+    pub(super) fn told_failures(&self, asking: Vec<Asking>, written: &Written) -> Vec<Asking> {
+        let failed = self.dns.board.suspects(&self.zone.name);
         let mut going_on = Vec::new();
         for record in asking {
-            match record.sets.iter().find_map(|set| refused.get(&set.name)) {
-                Some(failure) => self.refuse(&[record], &providers::fault(failure)),
-                None => going_on.push(record),
+            let names = record.names();
+            let Some(name) = names.iter().find(|name| written.failure(name).is_some()).copied() else {
+                going_on.push(record);
+                continue;
+            };
+            if names.iter().any(|name| written.may_pass(name)) {
+                self.dns.board.record(&self.zone.name, record.key.clone());
+            }
+            let fault = written.failure(name).map(providers::fault);
+            let times = failed.get(name).copied().unwrap_or_default();
+            // Somebody else wrote meanwhile: it is read anew at once, and nobody needs to know.
+            let is_crossed = |fault: &Fault<Reason>| fault.reason == Reason::Conflict && times <= TOLERATED;
+            if let Some(fault) = fault.filter(|fault| !is_crossed(fault)) {
+                self.refuse(&[record], &fault);
             }
         }
         going_on
@@ -170,16 +225,23 @@ impl Round<'_> {
     }
 
     /// Withdrawals of which nothing is left are struck off the claim.
-    pub(super) async fn withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, refused: &Refusals) {
+    pub(super) async fn withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, written: &Written) {
         for claim in &task.claims {
             let why = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name).ok()?;
-                let refused = refused.get(&name).map(providers::fault);
+                let failed = written.failure(&name).map(providers::fault);
                 let conflict = || planned.get(&name)?.conflict.clone();
-                refused.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
+                failed.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
             };
             let (left, why) = left(claim, why);
             self.strike_off(claim, left).await;
+            if claim.spec.withdrawals.iter().any(|withdrawal| {
+                let name = Fqdn::parse(&withdrawal.name);
+                name.is_ok_and(|name| written.may_pass(&name))
+            }) {
+                let name = claim.metadata.name.as_deref().unwrap_or_default();
+                self.dns.board.claim(&self.zone.name, name);
+            }
             // What was struck off or is told anew wakes the claim; what stays as it was waits for the next audit.
             self.stuck(claim, why);
         }
@@ -237,4 +299,22 @@ fn left(
     let stalled = faults.iter().find(|fault| fault.class == Class::Stalled);
     let told = stalled.or(faults.first()).cloned();
     (left, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_left_alone_for_as_long_as_it_asks() {
+        let busy = |after: Option<u64>| {
+            Trouble::from(Failure::Busy {
+                after: after.map(Duration::from_secs),
+            })
+        };
+        assert_eq!(busy(Some(90)).again, Duration::from_secs(90));
+        assert_eq!(busy(None).again, PROVIDER_AGAIN);
+        // What is told does not change with every second.
+        assert_eq!(busy(Some(90)).fault, busy(Some(89)).fault);
+    }
 }

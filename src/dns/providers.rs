@@ -160,7 +160,8 @@ pub fn fault(failure: &Failure) -> Fault<Reason> {
     let message = failure.to_string();
     match failure {
         Failure::Unavailable(_) => Fault::transient(Reason::ProviderUnavailable, message),
-        Failure::Busy { .. } => Fault::waiting(Reason::ProviderBusy, message, ""),
+        // Not for how long: what changes with every second would be news with every second.
+        Failure::Busy { .. } => Fault::waiting(Reason::ProviderBusy, "the provider is asked too often", ""),
         Failure::Unauthorized(_) => Fault::stalled(Reason::CredentialInvalid, message, ""),
         Failure::NoZone(_) => Fault::stalled(Reason::ZoneUnknown, message, ""),
         Failure::NoApi(_) => Fault::stalled(Reason::ApiMissing, message, ""),

@@ -9,9 +9,9 @@ use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey};
 use tremplin_core::dns::gathered::{Gathered, Said, gather, is_noted};
 use tremplin_core::dns::judge::programmed;
-use tremplin_core::dns::ownership::{Owner, is_kept};
+use tremplin_core::dns::ownership::Owner;
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
-use tremplin_core::dns::profile::{Atomicity, Profile};
+use tremplin_core::dns::profile::Profile;
 use tremplin_core::dns::status::Finding;
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
@@ -243,98 +243,6 @@ pub async fn read(provider: &dyn Provider, names: &BTreeSet<Fqdn>) -> Result<Set
         provider.read(names).await?
     };
     Ok(plan::by_name(sets))
-}
-
-/// What a provider does not take, by name.
-pub type Refusals = BTreeMap<Fqdn, Failure>;
-
-/// The changes of a name, in order: its own and its mark's.
-pub type Group = (Fqdn, Vec<Change>);
-
-/// Writes the changes of names; those of one name are never torn apart. What the provider does not take at one name
-/// keeps no other from being written.
-///
-/// # Errors
-/// The first failure that concerns more than a name: what was written is not known then.
-pub async fn write(provider: &dyn Provider, groups: Vec<Group>) -> Result<Refusals, Failure> {
-    match provider.profile().atomicity {
-        Atomicity::Batch(most) => write_batches(provider, groups, most).await,
-        Atomicity::Set | Atomicity::Record => write_stepwise(provider, groups).await,
-    }
-}
-
-async fn write_batches(provider: &dyn Provider, groups: Vec<Group>, most: usize) -> Result<Refusals, Failure> {
-    let mut refused = Refusals::new();
-    let mut groups = groups.into_iter().peekable();
-    while groups.peek().is_some() {
-        let mut batch: Vec<Group> = Vec::new();
-        let mut size = 0;
-        while let Some(group) = groups.next_if(|(_, changes)| batch.is_empty() || size + changes.len() <= most) {
-            size += group.1.len();
-            batch.push(group);
-        }
-        let all: Vec<Change> = batch.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        match provider.write(&all).await {
-            Ok(()) => {}
-            // All or nothing: nothing was written, and one by one tells which it is.
-            Err(Failure::Refused(_) | Failure::Unauthorized(_)) => write_each(provider, batch, &mut refused).await?,
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok(refused)
-}
-
-async fn write_each(provider: &dyn Provider, groups: Vec<Group>, refused: &mut Refusals) -> Result<(), Failure> {
-    for (name, changes) in groups {
-        match provider.write(&changes).await {
-            Ok(()) => {}
-            Err(failure @ Failure::Refused(_)) => drop(refused.insert(name, failure)),
-            // A server's policy may refuse a type or a name to a credential that is good for the rest.
-            Err(Failure::Unauthorized(message)) if provider.verify().await.is_ok() => {
-                refused.insert(name, Failure::Refused(message));
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok(())
-}
-
-/// Where the provider does not compare before it writes, every new mark comes first and is read again, so that of two
-/// clusters that write at the same time one gives way.
-async fn write_stepwise(provider: &dyn Provider, groups: Vec<Group>) -> Result<Refusals, Failure> {
-    let is_new_mark = |change: &Change| change.before.is_none() && change.name().is_some_and(is_kept);
-    let (mut marks, mut rest): (Vec<Group>, Vec<Group>) = groups
-        .into_iter()
-        .map(|(name, changes)| {
-            let (marks, rest) = changes.into_iter().partition(is_new_mark);
-            ((name.clone(), marks), (name, rest))
-        })
-        .unzip();
-    let mut refused = Refusals::new();
-    marks.retain(|(_, changes): &Group| !changes.is_empty());
-    if !marks.is_empty() {
-        write_each(provider, marks.clone(), &mut refused).await?;
-        marks.retain(|(name, _)| !refused.contains_key(name));
-        let written: Vec<&RrSet> = marks
-            .iter()
-            .flat_map(|(_, changes)| changes)
-            .filter_map(|mark| mark.after.as_ref())
-            .collect();
-        let names = written.iter().map(|mark| mark.name.clone()).collect();
-        let found = read(provider, &names).await?;
-        for mark in written {
-            let there = found.get(&mark.name).and_then(|sets| sets.get(&RecordType::Txt));
-            if there.is_none_or(|there| there.values != mark.values) {
-                return Err(Failure::Changed(format!(
-                    "another cluster marks {} at the same time",
-                    mark.name
-                )));
-            }
-        }
-    }
-    rest.retain(|(name, changes): &Group| !changes.is_empty() && !refused.contains_key(name));
-    write_each(provider, rest, &mut refused).await?;
-    Ok(refused)
 }
 
 /// When older and negative answers about these changes have left every cache: by the TTL of what was there, or for what

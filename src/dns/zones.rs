@@ -9,7 +9,6 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::dns::{DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::Planned;
-use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::status::{ZoneFacts, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
@@ -19,7 +18,8 @@ use super::breaker::{planned_change, refused_change};
 use super::providers::{self, Ready};
 use super::reading;
 use super::report::after;
-use super::write::{self, Asking, Refusals, Task};
+use super::write::{Asking, Task};
+use super::writer;
 use super::{Dns, TOLERATED, until};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::dns_provider::Provider;
@@ -183,7 +183,7 @@ impl Dns {
         self.write_zone_status(object, &new).await
     }
 
-    async fn write_zone_status(&self, object: &DnsZone, new: &DnsZoneStatus) -> Result<(), Fault<Reason>> {
+    pub(super) async fn write_zone_status(&self, object: &DnsZone, new: &DnsZoneStatus) -> Result<(), Fault<Reason>> {
         if object.status.as_ref() == Some(new) {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl Round<'_> {
                 self.facts.kept.breaker = None;
             }
             let published = self.publish().await;
-            published.err().map(|fault| self.failed(work, &task, &fault))
+            published.err().map(|trouble| self.failed(work, &task, &trouble))
         } else {
             self.carry_out(work, task).await
         };
@@ -234,19 +234,19 @@ impl Round<'_> {
         let to_be_written = |record: &Asking| work.records.contains(&record.key);
         let only_asking = task.claims.is_empty() && !task.records.iter().any(to_be_written);
         if only_asking {
-            if let Err(fault) = self.publish().await {
-                return Some(self.failed(work, &task, &fault));
+            if let Err(trouble) = self.publish().await {
+                return Some(self.failed(work, &task, &trouble));
             }
             return self.check(task.records, &[]).await;
         }
         let planned = match reading::plan(&*self.provider, &task.wants, self.zone).await {
             Ok(planned) => planned,
-            Err(failure) => return Some(self.failed(work, &task, &providers::fault(&failure))),
+            Err(failure) => return Some(self.failed(work, &task, &failure.into())),
         };
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), &planned);
         asking = self.told_drift(asking, &planned);
         let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.claims);
-        let groups: Vec<write::Group> = planned
+        let groups: Vec<writer::Group> = planned
             .iter()
             .filter(|(name, planned)| held.contains(name) && !planned.changes.is_empty())
             .map(|(name, planned)| (name.clone(), planned.changes.clone()))
@@ -263,82 +263,21 @@ impl Round<'_> {
             self.dns.board.give_back(&self.zone.name, work);
             return None;
         }
-        let refused = match self.write(groups, &changes).await {
-            Ok(refused) => refused,
-            Err(fault) => {
+        let as_asked = |(name, planned): (&Fqdn, &Planned)| planned.changes.is_empty().then(|| name.clone());
+        let as_asked = planned.iter().filter_map(as_asked).collect();
+        self.dns.board.trust(&self.zone.name, &as_asked);
+        let written = match self.write(groups, &task.wants).await {
+            Ok(written) => written,
+            Err(trouble) => {
                 task.records = asking;
-                return Some(self.failed(work, &task, &fault));
+                return Some(self.failed(work, &task, &trouble));
             }
         };
-        asking = self.told_refusals(asking, &refused);
-        self.dns.board.not_crossed(&self.zone.name);
-        self.carried_out();
-        self.withdrawn(&task, &planned, &refused).await;
-        self.check(asking, &changes).await
-    }
-
-    /// Writes, and publishes what is written.
-    async fn write(&mut self, groups: Vec<write::Group>, changes: &[Change]) -> Result<Refusals, Fault<Reason>> {
-        if changes.is_empty() {
-            self.publish().await?;
-            return Ok(Refusals::new());
-        }
-        self.snapshot(changes).await?;
-        let has_news = self.note_unpublished();
-        if self.deletions_begin(changes) || has_news {
-            self.tell_before().await?;
-        }
-        for change in changes {
-            tracing::info!(
-                zone = self.zone.name,
-                action = change.action(),
-                name = change.name().map(ToString::to_string),
-                type_ = change.type_().map(ToString::to_string),
-                "writing to the zone"
-            );
-        }
-        let written = write::write(&*self.provider, groups).await;
-        if let Ok(refused) = &written {
-            let is_done = |change: &&Change| change.name().is_some_and(|name| !refused.contains_key(name));
-            let done: Vec<Change> = changes.iter().filter(is_done).cloned().collect();
-            self.deletions_ended(&done, &[]);
-        }
-        // What was written is published also when the rest was not.
-        let published = self.publish().await;
-        let refused = written.map_err(|failure| providers::fault(&failure))?;
-        published?;
-        Ok(refused)
-    }
-
-    /// Where publishing is a step of its own, it is to be done from now on, whoever comes to it. Tells whether that is news.
-    fn note_unpublished(&mut self) -> bool {
-        let is_news =
-            self.provider.profile().publication == Publication::Explicit && self.facts.kept.unpublished.is_none();
-        if is_news {
-            self.facts.kept.unpublished = Some(in_seconds(self.now));
-        }
-        is_news
-    }
-
-    /// Publishes what may be written and is not published.
-    async fn publish(&mut self) -> Result<(), Fault<Reason>> {
-        if self.facts.kept.unpublished.is_none() || !self.zone.written {
-            return Ok(());
-        }
-        let published = self.provider.publish().await;
-        published.map_err(|failure| providers::fault(&failure))?;
-        self.facts.kept.unpublished = None;
-        Ok(())
-    }
-
-    /// What must be known of a write to whoever comes after it, should this program not come to its end.
-    async fn tell_before(&mut self) -> Result<(), Fault<Reason>> {
-        let mut status = self.object.status.clone().unwrap_or_default();
-        status.unpublished = self.facts.kept.unpublished.clone();
-        status.breaker = self.facts.kept.breaker.clone();
-        self.dns.write_zone_status(&self.object, &status).await?;
-        self.object.status = Some(status);
-        Ok(())
+        asking = self.told_failures(asking, &written);
+        self.withdrawn(&task, &planned, &written).await;
+        let try_again = self.try_again(&written);
+        let again = self.check(asking, &changes).await;
+        [again, try_again].into_iter().flatten().min()
     }
 }
 

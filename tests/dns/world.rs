@@ -32,15 +32,16 @@ pub enum Server {
 
 impl Server {
     pub async fn bind(zone: &str, records: &str) -> Self {
-        let zones = vec![ZoneText::with(zone, records)];
-        Self::Bind(
-            Bind::start(BindOptions {
-                zones,
-                update_policy: None,
-            })
-            .await
-            .unwrap(),
-        )
+        Self::bind_with(zone, records, None).await
+    }
+
+    /// The same, which takes from the operator's key what this grants alone.
+    pub async fn bind_with(zone: &str, records: &str, update_policy: Option<&str>) -> Self {
+        let options = BindOptions {
+            zones: vec![ZoneText::with(zone, records)],
+            update_policy: update_policy.map(str::to_owned),
+        };
+        Self::Bind(Bind::start(options).await.unwrap())
     }
 
     pub async fn power_dns(zone: &str, records: &str) -> Self {

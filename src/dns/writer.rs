@@ -1,0 +1,309 @@
+//! Writes what was planned, so that what one name meets with keeps no other from being written.
+//!
+//! Many names are written with one call where the provider takes that. When it fails, they are read and planned again and
+//! written in halves, down to the name that it is. A name that failed is written last and alone until it succeeds, so
+//! that it spoils no batch again. Nothing is given up for all of them but where the failure is clearly not one name's.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tremplin_core::dns::ownership::is_kept;
+use tremplin_core::dns::plan::Want;
+use tremplin_core::dns::profile::Atomicity;
+use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet, Zone, breaker};
+
+use super::board::Board;
+use super::reading;
+use super::write::read;
+use crate::dns_provider::{Failure, Provider};
+
+/// The changes of a name, in order: its own and its mark's. They are never torn apart.
+pub type Group = (Fqdn, Vec<Change>);
+
+/// What came of it, by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Names at which all is as asked.
+    pub done: BTreeSet<Fqdn>,
+    /// Names that met with a failure of their own.
+    pub failed: BTreeMap<Fqdn, Failure>,
+    /// Names that were not tried, or of which nobody knows what came of it, and why.
+    pub untried: BTreeMap<Fqdn, Failure>,
+    /// What concerns the whole zone.
+    pub whole: Option<Failure>,
+}
+
+impl Written {
+    /// What kept a name from being written.
+    pub fn failure(&self, name: &Fqdn) -> Option<&Failure> {
+        self.failed.get(name).or_else(|| self.untried.get(name))
+    }
+
+    /// Whether a name is to be tried again without anybody's doing.
+    pub fn may_pass(&self, name: &Fqdn) -> bool {
+        let is_refused = matches!(self.failed.get(name), Some(Failure::Refused(_)));
+        self.failure(name).is_some() && !is_refused
+    }
+
+    /// Whether nothing is left that may pass.
+    pub fn is_complete(&self) -> bool {
+        let mut names = self.failed.keys().chain(self.untried.keys());
+        !names.any(|name| self.may_pass(name))
+    }
+}
+
+/// What a write is made with.
+pub struct Writer<'a> {
+    provider: &'a dyn Provider,
+    zone: &'a Zone,
+    wants: &'a BTreeMap<Fqdn, Want>,
+    board: &'a Board,
+    /// The deletions that were planned: no other is made, whatever is found when it is planned again.
+    deletions: BTreeSet<String>,
+    /// The credential was checked, and is good.
+    is_verified: bool,
+    /// A call for one name was not answered, and none has succeeded since: whether the name never failed before.
+    unanswered: Option<bool>,
+    /// Nothing more is tried.
+    stopped: Option<Failure>,
+    written: Written,
+}
+
+impl<'a> Writer<'a> {
+    /// For what was planned from these wants. The board keeps which names failed.
+    pub fn new(provider: &'a dyn Provider, zone: &'a Zone, wants: &'a BTreeMap<Fqdn, Want>, board: &'a Board) -> Self {
+        Self {
+            provider,
+            zone,
+            wants,
+            board,
+            deletions: BTreeSet::new(),
+            is_verified: false,
+            unanswered: None,
+            stopped: None,
+            written: Written::default(),
+        }
+    }
+
+    /// Writes the changes of names.
+    pub async fn write(mut self, groups: Vec<Group>) -> Written {
+        self.deletions = groups
+            .iter()
+            .flat_map(|(_, changes)| breaker::deleted(changes))
+            .collect();
+        let failed = self.board.suspects(&self.zone.name);
+        let (mut suspects, sound): (Vec<Group>, Vec<Group>) =
+            groups.into_iter().partition(|(name, _)| failed.contains_key(name));
+        // Those that failed least come first, so that each has its turn.
+        suspects.sort_by_key(|(name, _)| failed.get(name).copied());
+        match self.provider.profile().atomicity {
+            Atomicity::Batch(most) => {
+                let batches = packed(sound, most).into_iter().chain(alone(suspects));
+                let done = self.run(batches.collect()).await;
+                self.done(done);
+            }
+            Atomicity::Set | Atomicity::Record => {
+                self.stepwise(sound).await;
+                self.stepwise(suspects).await;
+            }
+        }
+        self.written
+    }
+
+    /// Where the provider does not compare before it writes, every new mark comes first and is read again, so that of
+    /// two clusters that write at the same time one gives way.
+    async fn stepwise(&mut self, groups: Vec<Group>) {
+        let is_new_mark = |change: &Change| change.before.is_none() && change.name().is_some_and(is_kept);
+        let (marks, rest): (Vec<Group>, Vec<Group>) = groups
+            .into_iter()
+            .map(|(name, changes)| {
+                let (marks, rest) = changes.into_iter().partition(is_new_mark);
+                ((name.clone(), marks), (name, rest))
+            })
+            .unzip();
+        let marks: Vec<Group> = marks.into_iter().filter(|(_, marks)| !marks.is_empty()).collect();
+        if !marks.is_empty() {
+            let marked = self.run(alone(marks.clone())).await;
+            let marks = marks.into_iter().filter(|(name, _)| marked.contains(name)).collect();
+            self.compare_marks(marks).await;
+        }
+        let is_free = |(name, _): &Group| self.written.failure(name).is_none();
+        let rest = rest.into_iter().filter(is_free).collect();
+        let done = self.run(alone(rest)).await;
+        self.done(done);
+    }
+
+    /// Of names whose mark is not there alone, no more is written.
+    async fn compare_marks(&mut self, marks: Vec<Group>) {
+        let written: Vec<(&Fqdn, &RrSet)> = marks
+            .iter()
+            .flat_map(|(name, marks)| marks.iter().filter_map(move |mark| Some((name, mark.after.as_ref()?))))
+            .collect();
+        let names = written.iter().map(|(_, mark)| mark.name.clone()).collect();
+        let found = match read(self.provider, &names).await {
+            Ok(found) => found,
+            Err(failure) => return self.give_up(&marks, failure),
+        };
+        for (name, mark) in written {
+            let there = found.get(&mark.name).and_then(|sets| sets.get(&RecordType::Txt));
+            if there.is_none_or(|there| there.values != mark.values) {
+                let why = format!("another cluster marks {} at the same time", mark.name);
+                self.fails(name.clone(), Failure::Changed(why));
+            }
+        }
+    }
+
+    /// Writes one batch after the other; gives the names at which that succeeded.
+    async fn run(&mut self, batches: Vec<Vec<Group>>) -> BTreeSet<Fqdn> {
+        let mut done = BTreeSet::new();
+        let mut left: VecDeque<Vec<Group>> = batches.into();
+        while let Some(batch) = left.pop_front() {
+            if let Some(failure) = &self.stopped {
+                let names = batch.into_iter().map(|(name, _)| (name, failure.clone()));
+                self.written.untried.extend(names);
+                continue;
+            }
+            let changes: Vec<Change> = batch.iter().flat_map(|(_, changes)| changes).cloned().collect();
+            let ended = if changes.is_empty() {
+                Ok(())
+            } else {
+                self.provider.write(&changes).await
+            };
+            match ended {
+                Ok(()) => {
+                    self.unanswered = None;
+                    done.extend(batch.into_iter().map(|(name, _)| name));
+                }
+                Err(failure) => {
+                    for half in self.narrow(batch, failure).await.into_iter().rev() {
+                        left.push_front(half);
+                    }
+                }
+            }
+        }
+        done
+    }
+
+    /// What is to be written instead of a batch that failed.
+    async fn narrow(&mut self, batch: Vec<Group>, failure: Failure) -> Vec<Vec<Group>> {
+        // Noted at once: the round may be ended before it comes to more.
+        let suspected = self.board.suspects(&self.zone.name);
+        self.board.suspect(&self.zone.name, batch.iter().map(|(name, _)| name));
+        if self.concerns_all(&failure).await {
+            self.give_up(&batch, failure);
+            return Vec::new();
+        }
+        if let [(name, _)] = batch.as_slice() {
+            let is_first = suspected.get(name).is_none_or(|times| *times == 0);
+            self.fails_alone(name, failure, is_first);
+            return Vec::new();
+        }
+        match self.planned_anew(&batch).await {
+            Ok(groups) => halves(groups),
+            Err(failure) => {
+                self.give_up(&batch, failure);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Whether a failure is surely not one name's.
+    async fn concerns_all(&mut self, failure: &Failure) -> bool {
+        match failure {
+            Failure::Busy { .. } | Failure::NoApi(_) | Failure::Settings(_) => true,
+            // A server's policy may refuse a type or a name to a credential that is good for the rest.
+            Failure::Unauthorized(_) | Failure::NoZone(_) => {
+                self.is_verified = self.is_verified || self.provider.verify().await.is_ok();
+                !self.is_verified
+            }
+            Failure::Unavailable(_) | Failure::Changed(_) | Failure::Refused(_) => false,
+        }
+    }
+
+    /// A call for this name alone failed.
+    fn fails_alone(&mut self, name: &Fqdn, failure: Failure, is_first: bool) {
+        let failure = match failure {
+            Failure::Unauthorized(message) | Failure::NoZone(message) => Failure::Refused(message),
+            failure => failure,
+        };
+        if matches!(failure, Failure::Unavailable(_)) {
+            // Two in a row, and nothing that succeeds: it is hardly the names. Of those that failed before, that says
+            // nothing of others.
+            if let Some(was_first) = self.unanswered {
+                self.stopped = Some(failure.clone());
+                if was_first || is_first {
+                    self.written.whole = Some(failure.clone());
+                }
+            }
+            self.unanswered = Some(is_first || self.unanswered.unwrap_or_default());
+        }
+        self.fails(name.clone(), failure);
+    }
+
+    fn fails(&mut self, name: Fqdn, failure: Failure) {
+        self.board.fails(&self.zone.name, &name);
+        self.written.failed.insert(name, failure);
+    }
+
+    fn give_up(&mut self, batch: &[Group], failure: Failure) {
+        let names = batch.iter().map(|(name, _)| (name.clone(), failure.clone()));
+        self.written.untried.extend(names);
+        self.stopped = Some(failure.clone());
+        self.written.whole = Some(failure);
+    }
+
+    /// The changes of a batch, planned from what is there now.
+    async fn planned_anew(&mut self, batch: &[Group]) -> Result<Vec<Group>, Failure> {
+        let wants = batch
+            .iter()
+            .filter_map(|(name, _)| Some((name.clone(), self.wants.get(name)?.clone())))
+            .collect();
+        let planned = reading::plan(self.provider, &wants, self.zone).await?;
+        let mut groups = Vec::new();
+        for (name, planned) in planned {
+            let is_other = !breaker::deleted(&planned.changes).is_subset(&self.deletions);
+            if planned.conflict.is_some() || is_other {
+                let why = format!("somebody else changed {name} meanwhile");
+                self.fails(name, Failure::Changed(why));
+            } else {
+                groups.push((name, planned.changes));
+            }
+        }
+        Ok(groups)
+    }
+
+    fn done(&mut self, names: BTreeSet<Fqdn>) {
+        self.board.trust(&self.zone.name, &names);
+        self.written.done.extend(names);
+    }
+}
+
+/// As few batches as hold no more than `most` changes each.
+fn packed(groups: Vec<Group>, most: usize) -> Vec<Vec<Group>> {
+    let mut batches: Vec<Vec<Group>> = Vec::new();
+    let mut size = 0;
+    for group in groups {
+        match batches.last_mut() {
+            Some(batch) if size + group.1.len() <= most => {
+                size += group.1.len();
+                batch.push(group);
+            }
+            _ => {
+                size = group.1.len();
+                batches.push(vec![group]);
+            }
+        }
+    }
+    batches
+}
+
+fn alone(groups: Vec<Group>) -> Vec<Vec<Group>> {
+    groups.into_iter().map(|group| vec![group]).collect()
+}
+
+fn halves(mut groups: Vec<Group>) -> Vec<Vec<Group>> {
+    let second = groups.split_off(groups.len() / 2);
+    [groups, second].into_iter().filter(|half| !half.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests;
