@@ -171,6 +171,8 @@ impl Round<'_> {
             let conflict = here().find_map(|planned| planned.conflict.clone());
             if conflict != self.refusal(&record.key) || here().any(|planned| !planned.changes.is_empty()) {
                 self.dns.board.record(&self.zone.name, record.key.clone());
+                // Somebody else wrote: nothing is trusted to be as it was left.
+                self.memory.take();
             }
         }
         let Tally { counts, orphans } = self.tally(&task, current);

@@ -13,6 +13,7 @@ use tremplin_core::fault::Fault;
 
 use super::Dns;
 use super::external_dns::ExternalDns;
+use super::reading::Memory;
 use crate::cluster::Item as _;
 use crate::dns_provider::{self, Failure, Provider, Shared};
 use crate::key::Key;
@@ -28,6 +29,7 @@ pub struct Providers {
 struct Client {
     made_from: MadeFrom,
     provider: Arc<dyn Provider>,
+    memory: Arc<Memory>,
 }
 
 /// What a client was made from: it is made again when one of these differs.
@@ -43,6 +45,8 @@ struct MadeFrom {
 pub struct Ready {
     /// The client.
     pub provider: Arc<dyn Provider>,
+    /// How the names of the zone were left through it.
+    pub memory: Arc<Memory>,
     /// Whether it was made just now.
     pub is_new: bool,
 }
@@ -66,6 +70,7 @@ impl Dns {
         if let Some(known) = self.clients().get(&name).filter(|known| known.made_from == made_from) {
             return Ok(Ready {
                 provider: known.provider.clone(),
+                memory: known.memory.clone(),
                 is_new: false,
             });
         }
@@ -73,12 +78,18 @@ impl Dns {
             ProviderType::ExternalDns => Arc::new(self.external_dns(settings, zone)),
             _ => self.remote(settings, &zone.domain).await?,
         };
+        let memory = Arc::<Memory>::default();
         let client = Client {
             made_from,
             provider: provider.clone(),
+            memory: memory.clone(),
         };
         self.clients().insert(name, client);
-        Ok(Ready { provider, is_new: true })
+        Ok(Ready {
+            provider,
+            memory,
+            is_new: true,
+        })
     }
 
     /// The client of a zone that somebody outside of the cluster serves.

@@ -12,7 +12,7 @@ use tremplin_core::dns::profile::Atomicity;
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet, Zone, breaker};
 
 use super::board::Board;
-use super::reading;
+use super::reading::{self, Left};
 use super::write::read;
 use crate::dns_provider::{Failure, Provider};
 
@@ -28,6 +28,8 @@ pub struct Written {
     pub failed: BTreeMap<Fqdn, Failure>,
     /// Names that were not tried, or of which nobody knows what came of it, and why.
     pub untried: BTreeMap<Fqdn, Failure>,
+    /// Names that were planned another time, from what was there then.
+    pub planned_anew: BTreeSet<Fqdn>,
     /// What concerns the whole zone.
     pub whole: Option<Failure>,
 }
@@ -36,6 +38,11 @@ impl Written {
     /// What kept a name from being written.
     pub fn failure(&self, name: &Fqdn) -> Option<&Failure> {
         self.failed.get(name).or_else(|| self.untried.get(name))
+    }
+
+    /// Whether a name is now as it was first planned.
+    pub fn is_as_planned(&self, name: &Fqdn) -> bool {
+        self.whole.is_none() && self.failure(name).is_none() && !self.planned_anew.contains(name)
     }
 
     /// Whether a name is to be tried again without anybody's doing.
@@ -257,7 +264,9 @@ impl<'a> Writer<'a> {
             .iter()
             .filter_map(|(name, _)| Some((name.clone(), self.wants.get(name)?.clone())))
             .collect();
-        let planned = reading::plan(self.provider, &wants, self.zone).await?;
+        let planned = reading::plan(self.provider, &wants, &mut Left::default(), self.zone).await?;
+        let planned = planned.planned;
+        self.written.planned_anew.extend(wants.into_keys());
         let mut groups = Vec::new();
         for (name, planned) in planned {
             let is_other = !breaker::deleted(&planned.changes).is_subset(&self.deletions);

@@ -16,7 +16,7 @@ use tremplin_core::fault::{Class, Fault};
 use super::board::Work;
 use super::breaker::{planned_change, refused_change};
 use super::providers::{self, Ready};
-use super::reading;
+use super::reading::{self, Memory};
 use super::report::after;
 use super::write::{Asking, Task};
 use super::writer;
@@ -78,6 +78,7 @@ pub(super) struct Round<'a> {
     pub object: DnsZone,
     pub zone: &'a Zone,
     pub provider: Arc<dyn Provider>,
+    pub memory: Arc<Memory>,
     pub servers: Vec<Server>,
     pub start: Option<Start>,
     pub facts: ZoneFacts,
@@ -113,7 +114,11 @@ impl Dns {
         if zone.provider == ProviderType::Request {
             return self.desk_round(object, &zone).await;
         }
-        let Ready { provider, is_new } = match self.provider(object, &zone).await {
+        let Ready {
+            provider,
+            memory,
+            is_new,
+        } = match self.provider(object, &zone).await {
             Ok(ready) => ready,
             Err(fault) => return self.cannot(object, fault).await,
         };
@@ -122,6 +127,7 @@ impl Dns {
             object: object.clone(),
             zone: &zone,
             provider,
+            memory,
             servers: Vec::new(),
             start: None,
             facts: ZoneFacts {
@@ -239,13 +245,15 @@ impl Round<'_> {
             }
             return self.check(task.records, &[]).await;
         }
-        let planned = match reading::plan(&*self.provider, &task.wants, self.zone).await {
-            Ok(planned) => planned,
+        let mut left = self.memory.take();
+        let reading = match reading::plan(&*self.provider, &task.wants, &mut left, self.zone).await {
+            Ok(reading) => reading,
             Err(failure) => return Some(self.failed(work, &task, &failure.into())),
         };
-        let mut asking = self.told_conflicts(std::mem::take(&mut task.records), &planned);
-        asking = self.told_drift(asking, &planned);
-        let held: BTreeSet<Fqdn> = held_names(&asking, &planned, &task.claims);
+        let planned = &reading.planned;
+        let mut asking = self.told_conflicts(std::mem::take(&mut task.records), planned);
+        asking = self.told_drift(asking, planned);
+        let held: BTreeSet<Fqdn> = held_names(&asking, planned, &task.claims);
         let groups: Vec<writer::Group> = planned
             .iter()
             .filter(|(name, planned)| held.contains(name) && !planned.changes.is_empty())
@@ -258,7 +266,7 @@ impl Round<'_> {
                 .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
             self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
             self.refuse(&asking, &fault);
-            self.not_withdrawn(&task, &planned, &fault).await;
+            self.not_withdrawn(&task, planned, &fault).await;
             // Tried again when the zone changes: nothing is lost.
             self.dns.board.give_back(&self.zone.name, work);
             return None;
@@ -273,8 +281,11 @@ impl Round<'_> {
                 return Some(self.failed(work, &task, &trouble));
             }
         };
+        let as_planned = held.iter().filter(|name| written.is_as_planned(name));
+        left.note(as_planned.filter_map(|name| task.wants.get(name)), &reading, self.zone);
+        self.memory.keep(left);
         asking = self.told_failures(asking, &written);
-        self.withdrawn(&task, &planned, &written).await;
+        self.withdrawn(&task, planned, &written).await;
         let try_again = self.try_again(&written);
         let again = self.check(asking, &changes).await;
         [again, try_again].into_iter().flatten().min()
