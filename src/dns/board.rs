@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
-use tremplin_core::api::dns::Request;
+use tremplin_core::api::dns::{ProgrammedSet, Request};
 use tremplin_core::dns::status::Progress;
 use tremplin_core::dns::{Fqdn, Reason};
 use tremplin_core::fault::Fault;
@@ -39,6 +39,8 @@ struct Inner {
     /// By the DnsZone's name.
     work: BTreeMap<String, Work>,
     progress: HashMap<Key, Progress>,
+    /// What records ask for that are to be looked at for no other reason than that they ask for it.
+    asked: HashMap<Key, Vec<ProgrammedSet>>,
     /// Why the withdrawals of a claim are not done.
     stuck: HashMap<String, Fault<Reason>>,
     /// What a desk is asked to do, by claim.
@@ -52,12 +54,24 @@ struct Inner {
 impl Board {
     /// A record is to be looked at.
     pub fn record(&self, zone: &str, record: Key) {
-        self.lock()
+        let mut inner = self.lock();
+        inner.asked.remove(&record);
+        inner.work.entry(zone.to_owned()).or_default().records.insert(record);
+    }
+
+    /// A record asks for something else than what is written as far as it knows. The round that is running may be about
+    /// to write it: whether there is anything to do is seen when it is taken.
+    pub fn ask(&self, zone: &str, record: Key, wanted: Vec<ProgrammedSet>) {
+        let mut inner = self.lock();
+        let is_new = inner
             .work
             .entry(zone.to_owned())
             .or_default()
             .records
-            .insert(record);
+            .insert(record.clone());
+        if is_new || inner.asked.contains_key(&record) {
+            inner.asked.insert(record, wanted);
+        }
     }
 
     /// What others answer about a record is to be asked again.
@@ -82,7 +96,16 @@ impl Board {
 
     /// The work of a zone; it is the caller's now.
     pub fn take(&self, zone: &str) -> Work {
-        self.lock().work.remove(zone).unwrap_or_default()
+        let mut inner = self.lock();
+        let mut work = inner.work.remove(zone).unwrap_or_default();
+        work.records.retain(|record| {
+            let Some(asked) = inner.asked.remove(record) else {
+                return true;
+            };
+            let known = inner.progress.get(record);
+            !known.is_some_and(|progress| progress.result.is_ok() && progress.wanted == asked)
+        });
+        work
     }
 
     /// Whether something in a zone is written and not yet answered by every server.
@@ -179,6 +202,7 @@ impl Board {
             work.records.remove(record);
             work.unpublished.remove(record);
         }
+        inner.asked.remove(record);
     }
 
     /// Why the withdrawals of a claim are not done.
@@ -218,5 +242,82 @@ impl Board {
     // A poisoned lock only means that a reader panicked elsewhere: no code here leaves it half changed.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tremplin_core::dns::status::Served;
+
+    use super::*;
+
+    const ZONE: &str = "shared";
+
+    fn record() -> Key {
+        Key {
+            namespace: "blue".into(),
+            name: "app".into(),
+        }
+    }
+
+    fn wanted(type_: &str) -> Vec<ProgrammedSet> {
+        vec![ProgrammedSet {
+            name: "app.z.org".into(),
+            type_: type_.into(),
+            hash: String::new(),
+        }]
+    }
+
+    /// Its round has written this for the record.
+    fn note_written(board: &Board, type_: &str) {
+        let served = Served::default();
+        board.note(
+            &record(),
+            Progress {
+                wanted: wanted(type_),
+                result: Ok(served),
+                drift: None,
+                findings: Vec::new(),
+            },
+        );
+    }
+
+    #[test]
+    fn what_is_written_meanwhile_is_no_work() {
+        let board = Board::default();
+        board.ask(ZONE, record(), wanted("A"));
+        assert_eq!(board.take(ZONE).records, [record()].into());
+        // The record's next round does not know yet that a zone's round has taken it.
+        board.ask(ZONE, record(), wanted("A"));
+        note_written(&board, "A");
+        assert!(board.take(ZONE).is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for_meanwhile_is_work() {
+        let board = Board::default();
+        board.ask(ZONE, record(), wanted("A"));
+        board.ask(ZONE, record(), wanted("CNAME"));
+        note_written(&board, "A");
+        assert_eq!(board.take(ZONE).records, [record()].into());
+    }
+
+    #[test]
+    fn what_is_to_be_looked_at_is_work_although_it_was_written() {
+        let board = Board::default();
+        note_written(&board, "A");
+        for look in [
+            |board: &Board| {
+                board.ask(ZONE, record(), wanted("A"));
+                board.record(ZONE, record());
+            },
+            |board: &Board| {
+                board.record(ZONE, record());
+                board.ask(ZONE, record(), wanted("A"));
+            },
+        ] {
+            look(&board);
+            assert_eq!(board.take(ZONE).records, [record()].into());
+        }
     }
 }

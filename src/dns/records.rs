@@ -144,12 +144,13 @@ impl Dns {
             Some(progress) => (progress.wanted != asked, progress.wanted == asked),
             None => (false, false),
         };
-        if is_other
-            || !is_known && (before != asked || was_refused(record))
+        if !is_known && was_refused(record)
             || was_not_accepted(record)
             || drift::is_to_be_put_right(record, zone, (self.now)())
         {
             self.board.record(&zone.name, key);
+        } else if is_other || !is_known && before != asked {
+            self.board.ask(&zone.name, key, asked);
         } else if !is_known && !is_published(record) {
             // Written by a program that ended before the servers answered.
             self.board.ask_again(&zone.name, key);
