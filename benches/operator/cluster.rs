@@ -162,7 +162,8 @@ pub fn name(number: usize) -> String {
     format!("bench-app-{number:05}")
 }
 
-fn namespace(number: usize) -> String {
+/// The namespace of the app, or the DnsRecord, of this number.
+pub fn namespace(number: usize) -> String {
     format!("bench-team-{:03}", number / PER_NAMESPACE)
 }
 

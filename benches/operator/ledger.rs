@@ -123,9 +123,7 @@ impl Ledger {
 
     /// How long each app took until its children were there.
     pub fn latencies(&self) -> Quantiles {
-        let mut all: Vec<_> = self.apps.values().filter_map(Account::latency).collect();
-        all.sort();
-        Quantiles(all)
+        Quantiles::of(self.apps.values().filter_map(Account::latency).collect())
     }
 }
 
@@ -144,6 +142,12 @@ fn time(text: &str) -> Result<Timestamp> {
 pub struct Quantiles(Vec<Duration>);
 
 impl Quantiles {
+    /// Of these times.
+    pub fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        Self(times)
+    }
+
     /// The time within which so many per cent were; the slowest one's for 100.
     pub fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.0.len() * percent).div_ceil(100).max(1) - 1;

@@ -9,6 +9,7 @@ mod bare_client;
 mod bare_controller;
 mod burst;
 mod cluster;
+mod dns;
 mod ledger;
 mod operator;
 mod paced;
@@ -17,7 +18,7 @@ mod size;
 mod smoke;
 mod wait;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,11 +48,11 @@ struct Arguments {
     /// How often the burst is repeated, in turn with its reference
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     bursts: u8,
-    /// Few apps, the debug build, and a failure where a count is not what it must be
-    #[arg(long)]
+    /// Few apps and names, the debug build, and a failure where a count is not what it must be
+    #[arg(long, global = true)]
     smoke: bool,
     /// Measure this program instead of building it
-    #[arg(long)]
+    #[arg(long, global = true)]
     binary: Option<PathBuf>,
     /// What `cargo bench` says to every bench
     #[arg(long, hide = true)]
@@ -65,6 +66,8 @@ enum Role {
     /// Be the reference for memory
     #[command(hide = true)]
     BareController(bare_controller::Arguments),
+    /// Only what names cost
+    Dns(dns::Arguments),
 }
 
 /// How much of everything, and of what.
@@ -85,9 +88,11 @@ struct Plan {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.role {
+    let mut arguments = Arguments::parse();
+    let result = match arguments.role.take() {
         Some(Role::BareController(arguments)) => bare_controller::run(arguments).await.map(|()| true),
+        Some(Role::Dns(_)) if arguments.smoke => Box::pin(smoke_of_names(&debug_binary(arguments.binary))).await,
+        Some(Role::Dns(names)) => Box::pin(names_alone(&names, arguments.binary)).await.map(|()| true),
         None if arguments.smoke => smoke(arguments).await,
         None => full(arguments).await.map(|()| true),
     };
@@ -102,12 +107,8 @@ async fn main() -> ExitCode {
 }
 
 async fn full(arguments: Arguments) -> Result<()> {
-    let binary = match arguments.binary {
-        Some(binary) => binary,
-        None => image::operator_binary().await?,
-    };
     let plan = Plan {
-        binary,
+        binary: release_binary(arguments.binary).await?,
         apps: arguments.apps,
         bursts: arguments.bursts,
         paced: arguments.paced,
@@ -118,15 +119,24 @@ async fn full(arguments: Arguments) -> Result<()> {
     let began = Instant::now();
     let mut rows = Box::pin(measure(&plan)).await?.rows(&plan)?;
     rows.extend(size::rows(&plan.binary).await?);
-    print(&plan, began, &rows);
+    print(&plan.words(), began, &rows);
+    names(&dns::FULL, &plan.binary).await
+}
+
+async fn names_alone(names: &dns::Arguments, binary: Option<PathBuf>) -> Result<()> {
+    self::names(names, &release_binary(binary).await?).await
+}
+
+async fn names(names: &dns::Arguments, binary: &Path) -> Result<()> {
+    let began = Instant::now();
+    let figures = Box::pin(dns::measure(binary, names)).await?;
+    print(&names.words(), began, &figures.rows());
     Ok(())
 }
 
 async fn smoke(arguments: Arguments) -> Result<bool> {
     let plan = Plan {
-        binary: arguments
-            .binary
-            .unwrap_or_else(|| env!("CARGO_BIN_EXE_tremplin").into()),
+        binary: debug_binary(arguments.binary),
         apps: 20,
         bursts: 1,
         paced: 5,
@@ -137,20 +147,48 @@ async fn smoke(arguments: Arguments) -> Result<bool> {
     let began = Instant::now();
     let figures = Box::pin(measure(&plan)).await?;
     println!("a smoke run: the times are those of a debug build, and tell nothing");
-    print(&plan, began, &figures.rows(&plan)?);
-    Ok(smoke::check(&figures))
+    print(&plan.words(), began, &figures.rows(&plan)?);
+    let holds = smoke::tell(&smoke::rules(&figures));
+    Ok(Box::pin(smoke_of_names(&plan.binary)).await? && holds)
 }
 
-fn print(plan: &Plan, began: Instant, rows: &[Row]) {
+async fn smoke_of_names(binary: &Path) -> Result<bool> {
+    let began = Instant::now();
+    let figures = Box::pin(dns::measure(binary, &dns::SMOKE)).await?;
+    let holds = smoke::tell(&figures.rules());
+    println!("a smoke run: the times are those of a debug build, and tell nothing");
+    print(&dns::SMOKE.words(), began, &figures.rows());
+    Ok(holds)
+}
+
+async fn release_binary(given: Option<PathBuf>) -> Result<PathBuf> {
+    match given {
+        Some(binary) => Ok(binary),
+        None => image::operator_binary().await,
+    }
+}
+
+fn debug_binary(given: Option<PathBuf>) -> PathBuf {
+    given.unwrap_or_else(|| env!("CARGO_BIN_EXE_tremplin").into())
+}
+
+fn print(what: &str, began: Instant, rows: &[Row]) {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     println!(
-        "\n{} apps one after the other; {} at once, {} times; {processors} processors; took {}\n\n{}",
-        plan.paced,
-        plan.apps,
-        plan.bursts,
+        "\n{what}; {processors} processors; took {}\n\n{}",
         seconds(began.elapsed()),
         table(rows)
     );
+}
+
+impl Plan {
+    /// How much of everything, as people say it.
+    fn words(&self) -> String {
+        format!(
+            "{} apps one after the other; {} at once, {} times",
+            self.paced, self.apps, self.bursts
+        )
+    }
 }
 
 /// Everything that was measured on control planes.

@@ -4,12 +4,15 @@ use crate::Figures;
 use crate::at_rest::silent;
 use crate::ledger::{Ledger, Part};
 
-/// Prints each rule and whether it holds; whether all do.
-pub fn check(figures: &Figures) -> bool {
+/// A rule, and whether it holds.
+pub type Rule = (&'static str, bool);
+
+/// The rules of apps.
+pub fn rules(figures: &Figures) -> Vec<Rule> {
     let children = figures.recipe.count(Part::Child);
     let (paced, started) = (&figures.paced.0, &figures.started);
     let bursts = || figures.bursts.iter().map(|pair| &pair.operator.ledger);
-    let rules = [
+    vec![
         (
             "an_app_costs_its_children_two_statuses_and_one_event",
             cheap(paced, children),
@@ -24,9 +27,13 @@ pub fn check(figures: &Figures) -> bool {
         ),
         ("a_start_with_apps_writes_nothing", started.asked.requests() == 0),
         ("at_rest_nothing_is_asked", silent(&started.rest)),
-    ];
+    ]
+}
+
+/// Prints each rule and whether it holds; whether all do.
+pub fn tell(rules: &[Rule]) -> bool {
     for (rule, holds) in rules {
-        println!("test {rule} ... {}", if holds { "ok" } else { "FAILED" });
+        println!("test {rule} ... {}", if *holds { "ok" } else { "FAILED" });
     }
     let passed = rules.iter().filter(|(_, holds)| *holds).count();
     let failed = rules.len() - passed;
