@@ -13,6 +13,8 @@ mod drift;
 mod leaving;
 #[path = "dns/outage.rs"]
 mod outage;
+#[path = "dns/silence.rs"]
+mod silence;
 #[path = "dns/texts.rs"]
 mod texts;
 #[path = "dns/world.rs"]

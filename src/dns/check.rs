@@ -1,20 +1,21 @@
 //! What the authoritative servers of a zone say: only what all of them answer is published.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
-use tremplin_core::api::dns::{AuthorityAnswer, AuthorityStatus};
-use tremplin_core::dns::status::{Progress, Served};
-use tremplin_core::dns::{Change, Fqdn, Zone};
+use tremplin_core::api::dns::AuthorityAnswer;
+use tremplin_core::dns::status::{Progress, Served, proven};
+use tremplin_core::dns::{Change, Fqdn};
 
+use super::authorities::Authorities;
 use super::board::Work;
 use super::drift;
 use super::providers;
 use super::write::{self, Asking};
 use super::zones::Round;
-use crate::dns_provider::authority::discovery::Discovered;
-use crate::dns_provider::authority::{self, Server, Start};
+use crate::dns_provider::authority::{self, Server};
 
 /// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
 const ASK_AGAIN: [Duration; 4] = [
@@ -29,15 +30,19 @@ const ASK_LATER: Duration = Duration::from_secs(1);
 /// How soon the provider is asked again whether it serves what was written.
 const ASK_PROVIDER_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
+/// The zone's serial on its servers.
+type Serials = BTreeMap<SocketAddr, Option<i64>>;
+
 impl Round<'_> {
     /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
     pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
-        let negative = self.start.map(|start| start.negative_ttl);
+        let negative = self.authorities.start.map(|start| start.negative_ttl);
         let of_names = by_name(changes);
         let mut behind = asking;
         for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
             let mut still = Vec::new();
             let asked = self.all_answers(&behind).await;
+            let mut serials = Serials::new();
             let deployed = match wait {
                 Some(_) => None,
                 None => self.deployed(!changes.is_empty()).await,
@@ -50,11 +55,13 @@ impl Round<'_> {
                     .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
                 let served = Served {
                     answers,
+                    unasked: self.authorities.unknown.clone(),
                     visible_after,
                     stage: self.provider.profile().stage(deployed),
                 };
                 if served.is_published() || wait.is_none() {
                     let published = served.is_published();
+                    let served = self.proven(&record, served, &mut serials).await;
                     self.dns.note(
                         &record.key,
                         Progress {
@@ -116,10 +123,39 @@ impl Round<'_> {
 
     /// Finds the authoritative servers and asks each for the zone's start.
     pub(super) async fn ask_authorities(&mut self) {
-        let (servers, statuses, start) = authorities(self.zone, &self.dns.discovered).await;
-        self.facts.authorities = Some(statuses);
-        self.servers = servers;
-        self.start = start;
+        self.authorities = Authorities::of(self.zone, &self.dns.discovered).await;
+        self.facts.authorities = Some(self.authorities.statuses(&self.zone.domain));
+    }
+
+    /// With the serials of the servers that answer as asked for: each is asked once after that, and only where it is news.
+    async fn proven(&self, record: &Asking, told: Served, serials: &mut Serials) -> Served {
+        let before = record.record.status.as_ref().filter(|_| record.was_written);
+        let before = before.map(|status| status.authoritative.as_slice()).unwrap_or_default();
+        let mut answers = Vec::new();
+        for answer in told.answers {
+            let known = proven(answer.clone(), None, before);
+            let server = self
+                .authorities
+                .servers
+                .iter()
+                .find(|server| server.name == answer.server);
+            let serial = match server.filter(|_| known.matches && known.serial.is_none()) {
+                Some(server) => self.serial(server, serials).await,
+                None => None,
+            };
+            answers.push(proven(known, serial, before));
+        }
+        Served { answers, ..told }
+    }
+
+    async fn serial(&self, server: &Server, serials: &mut Serials) -> Option<i64> {
+        if let Some(known) = serials.get(&server.address) {
+            return *known;
+        }
+        let start = authority::start(server.address, &self.zone.domain).await;
+        let serial = start.ok().map(|start| i64::from(start.serial));
+        serials.insert(server.address, serial);
+        serial
     }
 
     /// What is answered about each record, in their order.
@@ -132,7 +168,16 @@ impl Round<'_> {
     }
 
     async fn answers(&self, record: &Asking) -> Vec<AuthorityAnswer> {
-        let asked = self.servers.iter().map(async |server| {
+        let asked = self.authorities.servers.iter().map(async |server| {
+            let answer = |message: Option<String>| AuthorityAnswer {
+                server: server.name.clone(),
+                serial: None,
+                matches: message.is_none(),
+                message,
+            };
+            if let Some(why) = self.authorities.silent.get(&server.address) {
+                return answer(Some(why.clone()));
+            }
             let whole = record.answered.iter().map(|set| (set, true));
             for (set, alone) in whole.chain(record.included.iter().map(|set| (set, false))) {
                 let asked = if alone {
@@ -140,23 +185,11 @@ impl Round<'_> {
                 } else {
                     authority::includes(server.address, set).await
                 };
-                let message = match asked {
-                    Ok(None) => continue,
-                    Ok(Some(why)) | Err(why) => format!("{} {}: {why}", set.name, set.type_),
-                };
-                return AuthorityAnswer {
-                    server: server.name.clone(),
-                    serial: None,
-                    matches: false,
-                    message: Some(message),
-                };
+                if let Ok(Some(why)) | Err(why) = asked {
+                    return answer(Some(format!("{} {}: {why}", set.name, set.type_)));
+                }
             }
-            AuthorityAnswer {
-                server: server.name.clone(),
-                serial: None,
-                matches: true,
-                message: None,
-            }
+            answer(None)
         });
         futures::future::join_all(asked).await
     }
@@ -170,38 +203,4 @@ fn by_name(changes: &[Change]) -> HashMap<&Fqdn, Vec<&Change>> {
         }
     }
     found
-}
-
-/// The authoritative servers of a zone, what to tell of them, and the zone's start as the first that answers has it.
-/// Where the zone names none, they are those of its NS records.
-pub async fn authorities(zone: &Zone, discovered: &Discovered) -> (Vec<Server>, Vec<AuthorityStatus>, Option<Start>) {
-    let found = if zone.authorities.is_empty() {
-        discovered.of(&zone.domain).await
-    } else {
-        authority::servers(&zone.authorities).await
-    };
-    let servers = match found {
-        Ok(servers) => servers,
-        Err(message) => {
-            let status = AuthorityStatus {
-                server: zone.domain.to_string(),
-                serial: None,
-                message: Some(message),
-            };
-            return (Vec::new(), vec![status], None);
-        }
-    };
-    let asked = servers
-        .iter()
-        .map(|server| authority::start(server.address, &zone.domain));
-    let starts = futures::future::join_all(asked).await;
-    let start = starts.iter().find_map(|start| start.as_ref().ok().copied());
-    let status = |(server, start): (&Server, Result<Start, String>)| AuthorityStatus {
-        server: server.name.clone(),
-        // A serial changes with every record: it is told where it matters, on the record.
-        serial: None,
-        message: start.err(),
-    };
-    let statuses = servers.iter().zip(starts).map(status).collect();
-    (servers, statuses, start)
 }

@@ -66,7 +66,12 @@ impl Round<'_> {
         let children = &self.dns.children;
         let answered = children.known(&delegation);
         if answered.as_ref().is_none_or(|answered| !answered.is_fresh()) {
-            children.ask(delegation, self.zone, self.servers.clone(), &self.dns.wake.zones);
+            children.ask(
+                delegation,
+                self.zone,
+                self.authorities.servers.clone(),
+                &self.dns.wake.zones,
+            );
             if record.was_written {
                 // To be judged by what they answer now.
                 self.dns.board.ask_again(&self.zone.name, record.key.clone());

@@ -11,8 +11,8 @@ use tremplin_core::dns::status::{Progress, Served, ZoneFacts};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone, desk};
 use tremplin_core::fault::Fault;
 
+use super::authorities::Authorities;
 use super::board::Work;
-use super::check::authorities;
 use super::write::Asking;
 use super::zones::next_audit;
 use super::{Dns, cluster_key};
@@ -26,7 +26,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(15);
 impl Dns {
     /// Asks the servers about what is asked for; what they do not answer is a request.
     pub(super) async fn desk_round(&self, object: &DnsZone, zone: &Zone) -> Result<Outcome, Fault<Reason>> {
-        let (servers, statuses, _) = authorities(zone, &self.discovered).await;
+        let authorities = Authorities::of(zone, &self.discovered).await;
+        let servers = &authorities.servers;
         let mut work = self.board.take(&zone.name);
         let now = (self.now)();
         let again = self.audits.last(&zone.name).map(|last| next_audit(last, zone, now));
@@ -42,12 +43,12 @@ impl Dns {
             let Some(claim) = self.view(&asking.record).claim else {
                 continue;
             };
-            if !self.ask_desk(asking, &claim, zone, &servers, &mut requests).await {
+            if !self.ask_desk(asking, &claim, zone, servers, &mut requests).await {
                 open.records.insert(asking.key.clone());
             }
         }
         for claim in &task.claims {
-            if !self.ask_desk_to_delete(claim, &servers, &mut requests).await? {
+            if !self.ask_desk_to_delete(claim, servers, &mut requests).await? {
                 open.claims.insert(claim.name_any());
             }
         }
@@ -71,7 +72,7 @@ impl Dns {
         let again = soon.or(Some(next_audit(now, zone, now)));
         self.board.give_back(&zone.name, open);
         let facts = ZoneFacts {
-            authorities: Some(statuses),
+            authorities: Some(authorities.statuses(&zone.domain)),
             kept: object.status.clone().unwrap_or_default(),
             ..ZoneFacts::default()
         };
@@ -116,6 +117,7 @@ impl Dns {
         asked.dedup();
         let served = Served {
             answers,
+            unasked: None,
             visible_after: None,
             stage: "written by the desk".to_owned(),
         };

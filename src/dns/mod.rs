@@ -5,6 +5,7 @@
 
 mod answers;
 mod audit;
+mod authorities;
 mod board;
 mod breaker;
 mod check;

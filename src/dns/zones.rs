@@ -13,6 +13,7 @@ use tremplin_core::dns::status::{ZoneFacts, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
+use super::authorities::Authorities;
 use super::board::Work;
 use super::breaker::{planned_change, refused_change};
 use super::providers::{self, Ready};
@@ -23,12 +24,13 @@ use super::writer;
 use super::{Dns, TOLERATED, until};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::dns_provider::Provider;
-use crate::dns_provider::authority::{Server, Start};
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 
 /// When a credential that was refused is tried again, should its Secret not change before.
 const VERIFY_AGAIN: Duration = Duration::from_mins(5);
+/// How soon authoritative servers of which none answers are asked again.
+const ASK_SILENT_AGAIN: Duration = Duration::from_secs(15);
 /// How often an API that the cluster does not serve is looked for.
 const LOOK_FOR_API: Duration = Duration::from_secs(15);
 
@@ -79,8 +81,7 @@ pub(super) struct Round<'a> {
     pub zone: &'a Zone,
     pub provider: Arc<dyn Provider>,
     pub memory: Arc<Memory>,
-    pub servers: Vec<Server>,
-    pub start: Option<Start>,
+    pub authorities: Authorities,
     pub facts: ZoneFacts,
     pub now: Timestamp,
 }
@@ -128,8 +129,7 @@ impl Dns {
             zone: &zone,
             provider,
             memory,
-            servers: Vec::new(),
-            start: None,
+            authorities: Authorities::default(),
             facts: ZoneFacts {
                 kept: object.status.clone().unwrap_or_default(),
                 ..ZoneFacts::default()
@@ -232,7 +232,8 @@ impl Round<'_> {
         } else {
             self.carry_out(work, task).await
         };
-        [audit_again, children_again, again].into_iter().flatten().min()
+        let silent = self.authorities.are_silent().then_some(ASK_SILENT_AGAIN);
+        [audit_again, children_again, again, silent].into_iter().flatten().min()
     }
 
     /// Reads, plans, writes, publishes and checks one task.

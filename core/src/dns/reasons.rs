@@ -153,7 +153,7 @@ reasons! {
     AuthoritiesAnswer: "The authoritative servers answer for the zone."
         => "Nothing.";
     AuthoritiesSilent: "An authoritative server does not answer for the zone."
-        => "Check spec.authorities, or the NS records of the zone.";
+        => "Let the operator reach port 53 of the zone's name servers, correct its NS records, or name others in spec.authorities of the DnsZone.";
 }
 
 impl From<Refusal> for Reason {

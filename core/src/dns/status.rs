@@ -5,7 +5,7 @@ mod record;
 mod zone;
 
 pub use claim::{ClaimFacts, claim_status};
-pub use record::{DELEGATED, Finding, Progress, RecordFacts, Served, record_status};
+pub use record::{DELEGATED, Finding, Progress, RecordFacts, Served, proven, record_status};
 pub use zone::{REFUSED, ZoneFacts, zone_status};
 
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};

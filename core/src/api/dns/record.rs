@@ -297,7 +297,7 @@ pub struct Conflict {
 pub struct AuthorityAnswer {
     /// The server: its name or address.
     pub server: String,
-    /// The serial of the zone there.
+    /// The serial that the zone had there when it was first seen to answer as asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<i64>,
     /// Whether it answers as asked for.

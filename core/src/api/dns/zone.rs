@@ -340,9 +340,6 @@ pub struct RecordCounts {
 pub struct AuthorityStatus {
     /// The server.
     pub server: String,
-    /// The zone's serial there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serial: Option<i64>,
     /// Why it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

@@ -25,6 +25,20 @@ pub struct Finding {
     pub message: String,
 }
 
+/// A server's answer, with the serial of when it first was as asked for: it is the proof, and moves no status that is
+/// otherwise the same. `before`: what the status said, where it is about the same data.
+pub fn proven(answer: AuthorityAnswer, serial: Option<i64>, before: &[AuthorityAnswer]) -> AuthorityAnswer {
+    if !answer.matches {
+        return answer;
+    }
+    let same = |known: &&AuthorityAnswer| known.server == answer.server && known.matches;
+    let known = before.iter().find(same).and_then(|known| known.serial);
+    AuthorityAnswer {
+        serial: known.or(serial),
+        ..answer
+    }
+}
+
 /// How far the zone's writer is with what a record asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
@@ -45,6 +59,8 @@ pub struct Served {
     pub answers: Vec<AuthorityAnswer>,
     /// When older and negative answers have left every cache, if any can be in one.
     pub visible_after: Option<Timestamp>,
+    /// Why no authoritative server was asked, if none was.
+    pub unasked: Option<String>,
     /// How far it is, as its provider tells: see [`crate::dns::Profile::stage`].
     pub stage: String,
 }
@@ -256,7 +272,9 @@ fn serve(conditions: &mut Conditions<'_>, served: &Served, now: Timestamp) {
         .collect();
     let stage = &served.stage;
     let message = if behind.is_empty() {
-        format!("{stage}; no authoritative server was asked yet")
+        let why = served.unasked.as_deref().unwrap_or("none is known");
+        let next = Reason::AuthoritiesSilent.action();
+        format!("{stage}; no authoritative server was asked: {why}. Next: {next}")
     } else {
         format!("{stage}; not yet answered as asked by {}", behind.join(", "))
     };
@@ -283,4 +301,46 @@ fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
         _ => State::Unknown,
     };
     conditions.set(&condition.type_, state, &condition.reason, &condition.message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_is_that_of_the_first_answer_as_asked_for() {
+        let answer = |matches| AuthorityAnswer {
+            server: "ns1".to_owned(),
+            serial: None,
+            matches,
+            message: None,
+        };
+        assert_eq!(proven(answer(false), Some(7), &[]).serial, None);
+        let first = proven(answer(true), Some(7), &[answer(false)]);
+        assert_eq!(first.serial, Some(7));
+        assert_eq!(
+            proven(answer(true), Some(8), std::slice::from_ref(&first)).serial,
+            Some(7)
+        );
+        assert_eq!(proven(answer(true), Some(8), &[]).serial, Some(8), "other data");
+    }
+
+    #[test]
+    fn why_no_server_was_asked_is_told_with_what_to_do() {
+        let mut conditions = Conditions::new(&[], 1, Timestamp::UNIX_EPOCH);
+        let served = Served {
+            unasked: Some("no resolver answers".to_owned()),
+            stage: "written at X".to_owned(),
+            ..Served::default()
+        };
+        serve(&mut conditions, &served, Timestamp::UNIX_EPOCH);
+        let conditions = conditions.finish();
+        let told = &conditions::find(&conditions, READY).unwrap().message;
+        assert!(
+            told.starts_with("written at X; no authoritative server was asked: no resolver answers. Next: ")
+                && told.contains("port 53")
+                && told.contains("spec.authorities"),
+            "{told}"
+        );
+    }
 }

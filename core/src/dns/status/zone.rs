@@ -51,9 +51,11 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
             credential(&mut conditions, *expires_at, now);
         }
     }
+    let mut fault = facts.fault;
     match facts.authorities {
         None => keep(&mut conditions, &old, "Delegated"),
         Some(authorities) => {
+            fault = fault.or_else(|| nobody_answers(&authorities));
             delegated(&mut conditions, &authorities);
             status.authorities = authorities;
             status.authorities.truncate(MOST_SERVERS);
@@ -63,7 +65,6 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
         .breaker
         .as_ref()
         .and_then(|breaker| breaker.tripped_at.as_ref().map(|at| (at, breaker)));
-    let mut fault = facts.fault;
     if let Some((at, breaker)) = breaker {
         let message = breaker.message.clone().unwrap_or_default();
         let fix = format!(
@@ -143,11 +144,19 @@ fn credential(conditions: &mut Conditions<'_>, expires_at: Option<Timestamp>, no
     }
 }
 
+/// While no authoritative server answers nothing is proven, whatever is written.
+fn nobody_answers(authorities: &[AuthorityStatus]) -> Option<Fault<Reason>> {
+    let silent: Vec<_> = authorities.iter().filter_map(silence).collect();
+    let message = format!("no authoritative server answers for the zone: {}", silent.join("; "));
+    (silent.len() == authorities.len()).then(|| Fault::waiting(Reason::AuthoritiesSilent, message, ""))
+}
+
+fn silence(authority: &AuthorityStatus) -> Option<String> {
+    Some(format!("{}: {}", authority.server, authority.message.as_ref()?))
+}
+
 fn delegated(conditions: &mut Conditions<'_>, authorities: &[AuthorityStatus]) {
-    let silent: Vec<String> = authorities
-        .iter()
-        .filter_map(|authority| Some(format!("{}: {}", authority.server, authority.message.as_ref()?)))
-        .collect();
+    let silent: Vec<String> = authorities.iter().filter_map(silence).collect();
     if authorities.is_empty() {
         let message = "no authoritative server is known: see spec.authorities, or the NS records of the zone";
         conditions.set("Delegated", State::False, Reason::AuthoritiesSilent.as_str(), message);
@@ -216,6 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_not_ready_while_no_authoritative_server_answers() {
+        let server = |name: &str, message: Option<&str>| AuthorityStatus {
+            server: name.to_owned(),
+            message: message.map(ToOwned::to_owned),
+        };
+        let one = [server("ns1", Some("no answer")), server("ns2", None)];
+        let none = [server("ns1", Some("no answer")), server("ns2", Some("refused"))];
+        for (authorities, reason, delegated) in [
+            (&one, "Synced", "False"),
+            (&none, "AuthoritiesSilent", "False"),
+            (&[server("ns1", None), server("ns2", None)], "Synced", "True"),
+        ] {
+            let facts = ZoneFacts {
+                authorities: Some(authorities.to_vec()),
+                ..ZoneFacts::default()
+            };
+            let conditions = told_of(Some(ZoneMode::Enforce), facts).conditions;
+            let found = |type_: &str| crate::conditions::find(&conditions, type_).unwrap();
+            assert_eq!(found(READY).reason, reason);
+            assert_eq!(found("Delegated").status, delegated);
+        }
+    }
+
+    #[test]
     fn a_plan_counts_all_and_shows_what_is_refused_first() {
         let change = |action: &str| PlannedChange {
             action: action.to_owned(),
@@ -243,7 +276,6 @@ mod tests {
     fn no_list_is_longer_than_the_schema_takes() {
         let server = |n: usize| AuthorityStatus {
             server: format!("ns{n}.a.org"),
-            serial: None,
             message: None,
         };
         let change = |n: usize| PlannedChange {
