@@ -302,3 +302,35 @@ async fn a_deleted_zone_withdraws_nothing_and_tells_both_sides() {
     world.left("app.closed.example", false).await;
     world.record(&blue, "new", "Published").await;
 }
+
+#[tokio::test]
+async fn a_name_that_would_lead_in_a_circle_is_refused_to_the_newer_record() {
+    let server = Server::bind("circle.example", "").await;
+    let (world, blue) = World::opened("circle", &server, "").await;
+    world
+        .commit(
+            &blue,
+            "one",
+            "{name: one.circle.example, targets: [two.circle.example]}",
+        )
+        .await;
+    world.record(&blue, "one", "Published").await;
+    world
+        .commit(
+            &blue,
+            "two",
+            "{name: two.circle.example, targets: [one.circle.example]}",
+        )
+        .await;
+    let status = world.record(&blue, "two", "InvalidSpec").await.status.unwrap();
+    let told = message(&status.conditions, "Ready");
+    assert!(
+        told.contains("in a circle: to one.circle.example, then to two.circle.example"),
+        "{told}"
+    );
+    world
+        .commit(&blue, "two", "{name: two.circle.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "two", "Published").await;
+    world.record(&blue, "one", "Published").await;
+}

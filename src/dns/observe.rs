@@ -12,7 +12,7 @@ use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
 use tremplin_core::dns::opened::{OpenZone, Opened};
 use tremplin_core::dns::outlook::{Outlook, outlook};
-use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, wanted};
+use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone, circle, wanted};
 use tremplin_core::fault::Fault;
 
 use super::{Dns, claim_key, cluster_key};
@@ -170,6 +170,9 @@ impl Dns {
                 app: app.as_ref(),
             },
         );
+        if judgement.verdict.is_ok() {
+            judgement.verdict = circle::check(&judgement.sets, |name| self.alias(name, record));
+        }
         if known.is_none() {
             // Its labels decide what it may have: nothing is decided before they are seen. The watch wakes the record.
             let message = format!("the namespace {namespace} was not seen yet");
@@ -246,6 +249,26 @@ impl Dns {
             Seen::Malformed(_) => None,
         });
         sets.flatten().collect()
+    }
+
+    /// Where a name leads by the CNAME of an older record that has it in the zone, whoever's.
+    fn alias(&self, name: &Fqdn, than: &DnsRecord) -> Option<Fqdn> {
+        let mine = age(&Seen::Object(Box::new(than.clone())));
+        let there = self.records.group(&Group::Name(name.to_string()));
+        there.iter().filter(|seen| age(seen) < mine).find_map(|seen| {
+            let Seen::Object(other) = &**seen else { return None };
+            let written = &other.status.as_ref()?.programmed;
+            let cname = RecordType::Cname;
+            if !written
+                .iter()
+                .any(|set| set.name == name.as_str() && set.type_ == cname.as_str())
+            {
+                return None;
+            }
+            let sets = wanted::without_zone(&other.spec, name, None).ok()?;
+            let set = sets.into_iter().find(|set| set.name == *name && set.type_ == cname)?;
+            Fqdn::parse(set.values.first()?).ok()
+        })
     }
 
     /// How many other names of the zone a namespace holds. (Counted, not looked at: a namespace may hold thousands.)

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod breaker;
 pub mod change;
 pub mod cidr;
+pub mod circle;
 pub mod claim;
 pub mod desk;
 pub mod external_dns;
