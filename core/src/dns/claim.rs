@@ -99,8 +99,9 @@ pub fn object_name(key: &Fqdn) -> String {
 
 /// Whether the platform team gave exactly this name to namespaces with these labels.
 pub fn is_adopted(name: &Fqdn, zone: &Zone, labels: &std::collections::BTreeMap<String, String>) -> bool {
-    zone.adopts(name)
-        .is_some_and(|adoption| selector::matches(&adoption.namespaces, labels))
+    zone.adoptions
+        .iter()
+        .any(|adoption| adoption.name == *name && selector::matches(&adoption.namespaces, labels))
 }
 
 /// What happens to a claim next.

@@ -185,11 +185,6 @@ impl Zone {
             domain,
         })
     }
-
-    /// The claim that covers a name; see [`super::claim::key`].
-    pub fn adopts(&self, name: &Fqdn) -> Option<&Adoption> {
-        self.adoptions.iter().find(|adoption| adoption.name == *name)
-    }
 }
 
 fn count(number: Option<i32>, default: usize) -> usize {
