@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::admission::{Applicant, Approval, admit};
 use super::claim::{self, Holding, Key};
 use super::follow::Followed;
+use super::mail;
 use super::name::Fqdn;
 use super::ownership;
 use super::profile::Profile;
@@ -182,7 +183,7 @@ fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reas
     }
 }
 
-/// Texts of several records at one name are joined; anything else has one record to say it.
+/// Texts of several records at one name are joined, but for the policies of mail; anything else has one record to say it.
 fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
     for set in sets {
         let others = older.iter().filter(|other| other.name == set.name);
@@ -197,6 +198,23 @@ fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
             );
             let fix = "remove one of the two, or say both in one DnsRecord";
             return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.name"));
+        }
+        let said = older
+            .iter()
+            .filter(|other| (&other.name, &other.type_) == (&set.name, &set.type_));
+        let said: BTreeSet<_> = said.flat_map(|other| &other.values).collect();
+        let policies: BTreeSet<_> = said.iter().filter_map(|text| mail::policy(text)).collect();
+        let second = set.values.iter().filter(|text| !said.contains(text));
+        if let Some(policy) = second
+            .filter_map(|text| mail::policy(text))
+            .find(|policy| policies.contains(policy))
+        {
+            let message = format!(
+                "an older DnsRecord of this namespace has the {policy} record of {}: receivers take none of several",
+                set.name
+            );
+            let fix = "make one of the two";
+            return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.values"));
         }
     }
     Ok(())
@@ -242,4 +260,40 @@ pub fn hash(set: &RrSet) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::testing::name;
+
+    fn set(type_: RecordType, value: &str) -> RrSet {
+        RrSet {
+            name: name("app.z.org"),
+            type_,
+            ttl: 300,
+            values: [value.to_owned()].into(),
+        }
+    }
+
+    #[test]
+    fn texts_stand_beside_each_other_but_for_two_policies_of_mail() {
+        let told = |text: &str, older: &RrSet| {
+            let refused = duplicate(&[set(RecordType::Txt, text)], std::slice::from_ref(older)).err()?;
+            assert_eq!(refused.reason, Reason::DuplicateRecord);
+            Some(refused.message)
+        };
+        let spf = set(RecordType::Txt, "v=spf1 -all");
+        assert_eq!(told("site=1", &spf), None);
+        assert_eq!(told("v=spf1 -all", &spf), None, "the same twice is one");
+        assert!(
+            told("v=spf1 include:a.example -all", &spf)
+                .unwrap()
+                .contains("the SPF record")
+        );
+        let dmarc = set(RecordType::Txt, "v=DMARC1; p=reject");
+        assert!(told("v=DMARC1; p=none", &dmarc).unwrap().contains("the DMARC record"));
+        assert_eq!(told("v=DMARC1; p=none", &spf), None);
+        assert!(told("site=1", &set(RecordType::Ns, "ns.example.org")).is_some());
+    }
 }

@@ -283,9 +283,14 @@ impl Request<'_> {
             let message = "a null MX says that there is no mail, and stands alone (RFC 7505)";
             return Err(invalid("spec.values", message, "remove it, or the others"));
         }
-        if *type_ == RecordType::Txt && all.iter().filter(|text| mail::spf::is_spf(text)).count() > 1 {
-            let message = "a name has one SPF record: receivers take none of several (RFC 7208)";
-            return Err(invalid("spec.values", message, "make one of them"));
+        let policies = || all.iter().filter_map(|text| mail::policy(text));
+        if *type_ == RecordType::Txt
+            && let Some(twice) = ["SPF", "DMARC"]
+                .into_iter()
+                .find(|policy| policies().filter(|found| found == policy).count() > 1)
+        {
+            let message = format!("a name has one {twice} record: receivers take none of several");
+            return Err(invalid("spec.values", &message, "make one of them"));
         }
         match type_ {
             RecordType::Cname if self.apex => Err(invalid(

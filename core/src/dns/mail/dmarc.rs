@@ -22,6 +22,11 @@ pub struct Dmarc {
     pub reported: bool,
 }
 
+/// Whether a text is meant as a DMARC record (6.6.3).
+pub fn is_dmarc(text: &str) -> bool {
+    text.trim_start().starts_with("v=DMARC1")
+}
+
 /// Reads a record.
 ///
 /// # Errors

@@ -92,6 +92,14 @@ fn sound_spf(text: &str, name: &Fqdn) -> Result<(), Fault<Reason>> {
     Ok(())
 }
 
+/// Which policy of mail a text is, of which a name has one: receivers take none of several (RFC 7208 4.5, RFC 7489 6.6.3).
+pub fn policy(text: &str) -> Option<&'static str> {
+    if spf::is_spf(text) {
+        return Some("SPF");
+    }
+    dmarc::is_dmarc(text).then_some("DMARC")
+}
+
 /// What the team wrote, else the preset's.
 fn written<'a>(own: Option<&'a str>, preset: Option<&'a str>) -> Option<&'a str> {
     own.or(preset)
