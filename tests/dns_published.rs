@@ -54,7 +54,7 @@ async fn behind_proxy(world: &World, name: &str) -> (Server, FaultProxy) {
     let domain = format!("{name}.example");
     let fake = Ovh::start(FakeOptions::new(&domain)).await.unwrap();
     let server = Server::Ovh(fake);
-    let spec = "{claims: {releaseAfterSeconds: 3600}}";
+    let spec = "{claims: {releaseAfterSeconds: 3600}, drift: {intervalSeconds: 10}}";
     let proxy = world.open_behind_proxy(name, &domain, &server, spec).await;
     (server, proxy)
 }
@@ -102,6 +102,21 @@ async fn what_a_failed_refresh_left_unpublished_is_published_before_anything_is_
         .count();
     assert_eq!(refreshes, 1);
     fake.assert_clean();
+}
+
+/// The provider says that it publishes, and does not.
+#[tokio::test]
+async fn what_is_not_served_is_published_again_with_an_audit() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let (server, proxy) = behind_proxy(&world, "unheard").await;
+    let blue = world.team(control_plane, "blue").await;
+    proxy.like("POST", "refresh", Fault::Html);
+    let spec = "{name: app.unheard.example, targets: [192.0.2.1]}";
+    world.commit(&blue, "app", spec).await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(proxy.planned(), 0);
+    assert_eq!(server.ask("app.unheard.example", RecordType::A).await, ["192.0.2.1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
