@@ -14,7 +14,7 @@ use tremplin_core::fault::Fault;
 use tremplin_core::labels::AUDIT_REQUESTED_AT;
 
 use super::board::Work;
-use super::providers;
+use super::outcome::Trouble;
 use super::write::{self, Task};
 use super::zones::{Round, next_audit};
 use super::{Dns, record_key};
@@ -146,12 +146,9 @@ impl Round<'_> {
                 self.facts.kept.audited_serial = serial;
             }
             Err(failure) => {
-                let fault = providers::fault(&failure);
-                if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
-                    self.facts.credential = Some(Err(fault.clone()));
-                }
-                self.facts.fault = Some(fault);
-                return Some(Duration::from_secs(10));
+                let trouble = Trouble::from(failure);
+                self.tell_whole(&trouble.fault);
+                return Some(trouble.again);
             }
         }
         Some(again)

@@ -108,7 +108,8 @@ impl Round<'_> {
         trouble.again
     }
 
-    fn tell_whole(&mut self, fault: &Fault<Reason>) {
+    /// Tells on the zone what concerns all of it.
+    pub(super) fn tell_whole(&mut self, fault: &Fault<Reason>) {
         self.facts.fault = Some(fault.clone());
         if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
             self.facts.credential = Some(Err(fault.clone()));
