@@ -7,6 +7,7 @@ mod common;
 mod world;
 
 use std::fs;
+use std::process::Command;
 
 use common::{Operator, Team, condition, eventually, install};
 use k8s_openapi::api::networking::v1::Ingress;
@@ -94,6 +95,26 @@ async fn given(team: &Team) -> Vec<(String, String)> {
     });
     own.map(|record| (record.spec.name, record.metadata.name.unwrap()))
         .collect()
+}
+
+/// What `dns plan` tells of that spec, as the team's record `site`.
+async fn plan(control_plane: &ControlPlane, team: &Team, spec: &str) -> Value {
+    let file = control_plane.folder().join("site.yaml");
+    let record = "apiVersion: tremplin.dev/v1alpha1\nkind: DnsRecord\nmetadata: {name: site}\nspec:";
+    fs::write(&file, format!("{record} {spec}\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tremplin"));
+    command
+        .args(["dns", "plan", "-o", "json", "-n", &team.namespace, "-f"])
+        .arg(file);
+    command
+        .arg("--platform")
+        .arg(control_plane.folder().join("platform.yaml"));
+    command.arg("--kubeconfig").arg(control_plane.kubeconfig());
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let told: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+    told["records"][0].clone()
 }
 
 #[tokio::test]
@@ -185,16 +206,28 @@ async fn a_record_follows_its_app_and_outlives_it() {
     reach(&blue, "site", json!({"hostname": "lb.cloud.example"})).await;
     is_answered(&server, host, RecordType::CNAME, &["lb.cloud.example."]).await;
 
+    let planned = plan(control_plane, &blue, &record).await;
+    assert_eq!(planned["sets"][0]["action"], "Same", "{planned}");
+    assert_eq!(planned["sets"][0]["values"], json!(["lb.cloud.example"]));
+
     // Where the platform says where its ingress is, that counts.
     blue.commit("site", &spec(", exposure: fixed")).await;
     is_answered(&server, host, RecordType::CNAME, &["lb.platform.example."]).await;
     world.record(&blue.namespace, "site", "Published").await;
+    let planned = plan(control_plane, &blue, &record).await;
+    assert_eq!(
+        planned["sets"][0]["values"],
+        json!(["lb.platform.example"]),
+        "{planned}"
+    );
 
     // Neither an app that is not reached nor one that is gone takes anything away.
     blue.commit("site", &format!("{{{IMAGE}, exposure: None}}")).await;
     world.record(&blue.namespace, "site", "AppNotExposed").await;
     blue.apps().delete("site", &DeleteParams::default()).await.unwrap();
     let gone = world.record(&blue.namespace, "site", "AppGone").await.status.unwrap();
+    let planned = plan(control_plane, &blue, &record).await;
+    assert_eq!(planned["refused"]["reason"], "AppGone", "{planned}");
     let told = message(&gone.conditions, "TargetResolves");
     assert!(told.contains("there is no StartupApp site"), "{:?}", gone.conditions);
     assert_eq!(server.ask(host, RecordType::CNAME).await, ["lb.platform.example."]);

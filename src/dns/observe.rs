@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::Resource as _;
 use tremplin_core::api::dns::{ClaimSummary, Conflict};
 use tremplin_core::api::{DnsClaim, DnsRecord};
-use tremplin_core::app::validate;
+use tremplin_core::app::names;
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
 use tremplin_core::dns::facts::Facts;
 use tremplin_core::dns::follow::Followed;
@@ -289,24 +289,19 @@ impl Dns {
         let Some(seen) = self.cluster.resources.apps.get(&key) else {
             return Some(Followed::Gone);
         };
-        if let Seen::Object(app) = &*seen {
-            let platform = self.platform.borrow().clone();
-            let known = self.namespaces.get(&cluster_key(namespace));
-            let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
-            match validate::exposed_by(app, &platform, &platform.namespace(namespace, &labels)) {
-                Ok(None) => return Some(Followed::NotExposed),
-                Ok(Some(class)) if !class.targets.is_empty() => return Some(Followed::At(class.targets)),
-                // One that is refused may be reached by what was rendered before: its Ingress tells.
-                Ok(Some(_)) | Err(_) => {}
-            }
-        }
         let ingresses = self.cluster.children.ingresses.group(&Group::App(key));
         let own = ingresses
             .iter()
             .filter(|ingress| ingress.owner_uid() == Some(seen.uid()));
-        Some(Followed::At(
-            own.flat_map(|ingress| ingress.facts.addresses.clone()).collect(),
-        ))
+        let addresses = own.flat_map(|ingress| ingress.facts.addresses.clone()).collect();
+        let Seen::Object(app) = &*seen else {
+            return Some(Followed::At(addresses));
+        };
+        let platform = self.platform.borrow().clone();
+        let known = self.namespaces.get(&cluster_key(namespace));
+        let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
+        let context = platform.namespace(namespace, &labels);
+        Some(names::followed(app, &platform, &context, addresses))
     }
 }
 

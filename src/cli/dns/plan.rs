@@ -4,13 +4,18 @@
 mod report;
 mod view;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use jiff::Timestamp;
-use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use k8s_openapi::api::networking::v1::Ingress;
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
 use tremplin_core::json::text;
+use tremplin_core::labels;
+use tremplin_core::live::Kept as _;
+use tremplin_core::platform::Platform;
 
 use super::{Place, sound, typed};
 use crate::cli::cluster::{Cluster, block_on};
@@ -23,8 +28,9 @@ use view::View;
 /// Tell what would be written for DnsRecords, and why some would be refused; nothing is written
 ///
 /// DnsZones, DnsClaims and the namespace's labels are read from the cluster, with the rights of who asks, and what is
-/// there now from the authoritative servers. DnsZones and Namespaces among the files come before those of the cluster.
-/// Exit code 1 when something would be written or refused.
+/// there now from the authoritative servers. DnsZones, StartupApps and Namespaces among the files come before those of the
+/// cluster. What environment the namespace is, and where exposures are reached, is the platform file's to say: give the one
+/// of your platform (--platform), or the plan assumes a plain cluster. Exit code 1 when something would be written or refused.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// A file or folder with DnsRecords, or - for the standard input; may be given again. Absent: those of the namespace
@@ -56,12 +62,12 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     let platform = arguments.platform.load()?;
     let (view, report) = block_on(async {
         let mut view = if arguments.offline {
-            View::offline(&arguments.place)
+            View::offline(platform, &arguments.place)
         } else {
-            from_cluster(arguments, &given).await?
+            from_cluster(arguments, platform, &given).await?
         };
         let records = take_files(&mut view, &given)?;
-        let report = Report::new(&view, &platform, &records, Timestamp::now()).await;
+        let report = Report::new(&view, &records, Timestamp::now()).await;
         anyhow::Ok((view, report))
     })?;
     for note in &view.notes {
@@ -76,12 +82,9 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
 }
 
 /// What a person may see of the cluster.
-async fn from_cluster(arguments: &Arguments, given: &Input) -> anyhow::Result<View> {
+async fn from_cluster(arguments: &Arguments, platform: Platform, given: &Input) -> anyhow::Result<View> {
     let (cluster, namespace) = arguments.place.connect().await?;
-    let mut view = View {
-        namespace,
-        ..View::default()
-    };
+    let mut view = View::of(platform, namespace);
     let zones = cluster.list("DnsZone", "", "").await;
     match zones {
         Ok(zones) => view.zones = zones.iter().map(typed).collect::<anyhow::Result<_>>()?,
@@ -100,20 +103,42 @@ async fn from_cluster(arguments: &Arguments, given: &Input) -> anyhow::Result<Vi
         Ok(claims) => view.claims = claims.iter().map(typed::<DnsClaim>).collect::<anyhow::Result<_>>()?,
         Err(error) => view.notes.push(format!("who holds which name is not seen: {error:#}")),
     }
-    view.labels = labels(&cluster, &mut view.notes, &view.namespace).await?;
+    view.labels = labels_of(&cluster, &mut view.notes, &view.namespace).await?;
     let records = cluster.list("DnsRecord", &view.namespace, "").await?;
     view.records = records.iter().map(typed).collect::<anyhow::Result<_>>()?;
+    if let Err(error) = look_at_apps(&cluster, &mut view).await {
+        view.notes
+            .push(format!("where apps are reached is not seen: {error:#}"));
+    }
     Ok(view)
 }
 
-async fn labels(
+/// The apps that records may follow, and where each is reached.
+async fn look_at_apps(cluster: &Cluster, view: &mut View) -> anyhow::Result<()> {
+    let apps = cluster.list("StartupApp", &view.namespace, "").await?;
+    let ingresses = cluster.list("Ingress", &view.namespace, labels::APP).await?;
+    let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for app in &apps {
+        let own = ingresses.iter().filter(|ingress| {
+            let owner = text(ingress, "/metadata/ownerReferences/0/uid");
+            !owner.is_empty() && owner == text(app, "/metadata/uid")
+        });
+        let points = own.flat_map(|ingress| Ingress::facts(ingress).addresses);
+        addresses.insert(text(app, "/metadata/name").to_owned(), points.collect());
+    }
+    view.apps = apps.iter().map(typed).collect::<anyhow::Result<_>>()?;
+    view.addresses = Some(addresses);
+    Ok(())
+}
+
+async fn labels_of(
     cluster: &Cluster,
     notes: &mut Vec<String>,
     namespace: &str,
-) -> anyhow::Result<std::collections::BTreeMap<String, String>> {
+) -> anyhow::Result<BTreeMap<String, String>> {
     let Some(labels) = cluster.namespace_labels(namespace).await? else {
         notes.push(format!("the labels of the namespace {namespace} are not seen"));
-        return Ok(std::collections::BTreeMap::new());
+        return Ok(BTreeMap::new());
     };
     Ok(labels.into_iter().collect())
 }
@@ -130,6 +155,11 @@ fn take_files(view: &mut View, given: &Input) -> anyhow::Result<Vec<DnsRecord>> 
                 let zone: DnsZone = typed(&manifest.value)?;
                 view.zones.retain(|known| known.metadata.name != zone.metadata.name);
                 view.zones.push(zone);
+            }
+            "StartupApp" => {
+                let app: StartupApp = typed(&manifest.value)?;
+                view.apps.retain(|known| known.metadata.name != app.metadata.name);
+                view.apps.push(app);
             }
             "DnsRecord" => {
                 let namespace = text(&manifest.value, "/metadata/namespace");

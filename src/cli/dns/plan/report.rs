@@ -10,7 +10,6 @@ use tremplin_core::dns::claim::Key;
 use tremplin_core::dns::plan::{self, Planned};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone, judge};
 use tremplin_core::fault::Fault;
-use tremplin_core::platform::Platform;
 
 use super::view::{self, View};
 use crate::cli::Exit;
@@ -67,10 +66,10 @@ struct SetPlan {
 }
 
 impl Report {
-    pub async fn new(view: &View, platform: &Platform, records: &[DnsRecord], now: Timestamp) -> Self {
+    pub async fn new(view: &View, records: &[DnsRecord], now: Timestamp) -> Self {
         let mut plans = Vec::new();
         for record in records {
-            plans.push(RecordPlan::new(view, platform, record, now).await);
+            plans.push(RecordPlan::new(view, record, now).await);
         }
         Self { records: plans }
     }
@@ -126,13 +125,13 @@ impl Report {
 }
 
 impl RecordPlan {
-    async fn new(view: &View, platform: &Platform, record: &DnsRecord, now: Timestamp) -> Self {
+    async fn new(view: &View, record: &DnsRecord, now: Timestamp) -> Self {
         let mut plan = Self {
             record: record.metadata.name.clone().unwrap_or_default(),
             name: record.spec.name.clone(),
             ..Self::default()
         };
-        if let Err(fault) = plan.look(view, platform, record, now).await {
+        if let Err(fault) = plan.look(view, record, now).await {
             plan.refuse(&fault);
         }
         plan
@@ -145,13 +144,7 @@ impl RecordPlan {
         });
     }
 
-    async fn look(
-        &mut self,
-        view: &View,
-        platform: &Platform,
-        record: &DnsRecord,
-        now: Timestamp,
-    ) -> Result<(), Fault<Reason>> {
+    async fn look(&mut self, view: &View, record: &DnsRecord, now: Timestamp) -> Result<(), Fault<Reason>> {
         let name = judge::name(record)?;
         self.name = name.to_string();
         let object = view
@@ -162,7 +155,7 @@ impl RecordPlan {
         self.written = zone.written;
         let claim = view.claim(&Key::of(&name, &zone));
         self.holder = claim.map(|claim| claim.spec.holder.namespace.clone());
-        let judgement = view.judge(record, &name, &zone, platform);
+        let judgement = view.judge(record, &name, &zone);
         if let Err(fault) = judgement.verdict {
             self.sets = judgement.sets.iter().map(|set| SetPlan::new("Refused", set)).collect();
             return Err(fault);

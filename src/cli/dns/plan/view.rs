@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
+use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
+use tremplin_core::app::names;
 use tremplin_core::dns::claim::{self, Key};
+use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Judgement, Observed};
 use tremplin_core::dns::ownership::Owner;
 use tremplin_core::dns::plan::{Sets, Want, by_name};
@@ -29,25 +31,46 @@ const TYPES: [RecordType; 9] = [
 ];
 
 /// What is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct View {
+    pub platform: Platform,
     pub namespace: String,
     pub labels: BTreeMap<String, String>,
     pub zones: Vec<DnsZone>,
     pub claims: Vec<DnsClaim>,
     /// Those of the namespace.
     pub records: Vec<DnsRecord>,
+    /// The namespace's apps.
+    pub apps: Vec<StartupApp>,
+    /// Where the Ingresses of apps are reached, by the app's name; `None`: nobody can see whether there is an app.
+    pub addresses: Option<BTreeMap<String, Vec<String>>>,
     /// What is not known, and why.
     pub notes: Vec<String>,
 }
 
 impl View {
-    /// Without a cluster.
-    pub fn offline(place: &Place) -> Self {
+    /// Of a namespace of which nothing is known yet.
+    pub fn of(platform: Platform, namespace: String) -> Self {
         Self {
-            namespace: place.namespace.clone().unwrap_or_else(|| "default".to_owned()),
-            notes: vec!["who holds which name is not known without a cluster".into()],
-            ..Self::default()
+            platform,
+            namespace,
+            labels: BTreeMap::new(),
+            zones: Vec::new(),
+            claims: Vec::new(),
+            records: Vec::new(),
+            apps: Vec::new(),
+            addresses: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Without a cluster.
+    pub fn offline(platform: Platform, place: &Place) -> Self {
+        let namespace = place.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let note = "who holds which name, and where apps are reached, is not known without a cluster";
+        Self {
+            notes: vec![note.into()],
+            ..Self::of(platform, namespace)
         }
     }
 
@@ -77,7 +100,7 @@ impl View {
     }
 
     /// What the operator would say of a record in that zone.
-    pub fn judge(&self, record: &DnsRecord, name: &Fqdn, zone: &Zone, platform: &Platform) -> Judgement {
+    pub fn judge(&self, record: &DnsRecord, name: &Fqdn, zone: &Zone) -> Judgement {
         let profile = dns_provider::profile(zone.provider);
         let key = Key::of(name, zone);
         let held = self.claims.iter().filter(|claim| {
@@ -90,7 +113,7 @@ impl View {
             name: name.clone(),
             key: key.clone(),
         };
-        let context = platform.namespace(&self.namespace, &self.labels);
+        let context = self.platform.namespace(&self.namespace, &self.labels);
         judge::judge(
             record,
             &place,
@@ -104,9 +127,26 @@ impl View {
                 contact: None,
                 claims_held: held.count(),
                 older: &older,
-                app: None,
+                app: self.followed(record).as_ref(),
             },
         )
+    }
+
+    /// The app that a record follows, as far as it is seen.
+    fn followed(&self, record: &DnsRecord) -> Option<Followed> {
+        let name = &record.spec.app_ref.as_ref()?.name;
+        let app = self.apps.iter().find(|app| app.metadata.name.as_ref() == Some(name));
+        let Some(app) = app else {
+            return self.addresses.as_ref().map(|_| Followed::Gone);
+        };
+        let addresses = self.addresses.as_ref().and_then(|known| known.get(name));
+        let context = self.platform.namespace(&self.namespace, &self.labels);
+        Some(names::followed(
+            app,
+            &self.platform,
+            &context,
+            addresses.cloned().unwrap_or_default(),
+        ))
     }
 
     /// What the namespace's other records below the claim ask for, as far as they are older: a record that is not in the
@@ -125,7 +165,8 @@ impl View {
         });
         let sets = others.filter_map(|other| {
             let name = judge::name(other).ok().filter(|name| Key::of(name, zone) == *key)?;
-            wanted::wanted(&other.spec, &name, zone, &profile, None).ok()
+            let app = self.followed(other);
+            wanted::wanted(&other.spec, &name, zone, &profile, app.as_ref()).ok()
         });
         sets.flatten().collect()
     }
