@@ -64,6 +64,11 @@ async fn an_approval_lets_these_data_through_and_no_others() {
     approve(&world, "app.asked.example", &second).await;
     world.record(&blue, "app", "Published").await;
     assert_eq!(mx().await, ["10 mx.two.example."]);
+
+    // So does another record under the claim that is there: the claim tells it without being touched.
+    let spec = "{name: deep.app.asked.example, type: MX, values: ['10 mx.three.example.']}";
+    world.commit(&blue, "deep", spec).await;
+    asked(&world, "app.asked.example", &["10 mx.three.example"]).await;
 }
 
 #[tokio::test]

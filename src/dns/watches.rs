@@ -10,7 +10,7 @@ use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
 use tremplin_core::dns::Fqdn;
 
-use super::{Dns, claim_key, cluster_key};
+use super::{Dns, claim_key};
 use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
 use crate::driver::Cause;
 use crate::key::Key;
@@ -126,10 +126,8 @@ impl Dns {
                 .filter(|other| other.key().namespace == seen.key().namespace && other.key() != seen.key())
                 .collect();
             self.wake_records(&same);
-            let claim = record.status.as_ref().and_then(|status| status.claim.as_ref());
-            if let Some(claim) = claim {
-                let _ = self.wake.claims.send((cluster_key(&claim.name), Cause::Related));
-            }
+            // Not only the claim that its status names: a new one has no status yet.
+            self.wake_claims_above(name);
         }
     }
 
@@ -189,13 +187,18 @@ impl Dns {
 
     /// A host is carried by an Ingress of an app, or no longer is: the claim that covers it counts its uses.
     pub fn host_moved(&self, host: &str) {
-        let mut name = Fqdn::parse(host).ok();
-        while let Some(at) = name {
+        if let Ok(name) = Fqdn::parse(host) {
+            self.wake_claims_above(name);
+        }
+    }
+
+    /// The claims of a name and of every name above it.
+    fn wake_claims_above(&self, name: Fqdn) {
+        for at in std::iter::successors(Some(name), Fqdn::parent) {
             let key = claim_key(&at);
             if self.claims.get(&key).is_some() {
                 let _ = self.wake.claims.send((key, Cause::Related));
             }
-            name = at.parent();
         }
     }
 
