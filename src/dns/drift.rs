@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::Drift;
@@ -13,6 +12,7 @@ use tremplin_core::labels::RESUMED_AT;
 
 use super::report::ready_reason;
 use super::write::Asking;
+use super::zones::in_seconds;
 
 /// Corrections that are forgotten after this.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
@@ -66,7 +66,7 @@ pub fn judge(
     let kind = found(record, here.flat_map(|planned| &planned.changes))?;
     let corrections = corrections(&record.record, now);
     let drift = Drift {
-        detected_at: Time(now),
+        detected_at: in_seconds(now),
         kind: kind.to_owned(),
         corrections,
     };
@@ -97,7 +97,7 @@ pub fn is_to_be_put_right(record: &DnsRecord, zone: &Zone, now: Timestamp) -> bo
 pub fn noted<'a>(record: &Asking, changes: impl IntoIterator<Item = &'a Change>, now: Timestamp) -> Option<Drift> {
     match found(record, changes) {
         Some(kind) => Some(Drift {
-            detected_at: Time(now),
+            detected_at: in_seconds(now),
             kind: kind.to_owned(),
             corrections: corrections(&record.record, now) + 1,
         }),

@@ -256,9 +256,9 @@ pub fn visible_after<'a>(
         Some(before) => Some(before.ttl),
         None => negative_ttl,
     });
-    let longest = ttls.max()?;
-    now.checked_add(k8s_openapi::jiff::SignedDuration::from_secs(longest.into()))
-        .ok()
+    let longest = i64::from(ttls.max()?);
+    // A status keeps whole seconds: compared with more, it would be written again at every round.
+    Timestamp::from_second(now.as_second() + 1 + longest).ok()
 }
 
 /// A zone's refusal to be written, for its records.
