@@ -1,13 +1,15 @@
 //! Whether a zone may be written now: its mode, its pause and its breaker; and what is told of changes that wait.
 
+use std::collections::BTreeMap;
+
 use tremplin_core::api::dns::{Breaker, PlannedChange};
 use tremplin_core::dns::plan::{Planned, Want};
 use tremplin_core::dns::status::REFUSED;
-use tremplin_core::dns::{Change, Reason, RecordType, Zone, breaker};
+use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
-use super::write;
+use super::write::{self, Task};
 use super::zones::{Round, in_seconds};
 
 impl Round<'_> {
@@ -83,6 +85,21 @@ impl Round<'_> {
         acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
     }
 
+    /// Nothing may be written: what would be is told, on the zone and on the claims that wait for it.
+    pub(super) async fn tell_waiting(
+        &mut self,
+        task: &Task,
+        planned: &BTreeMap<Fqdn, Planned>,
+        changes: &[Change],
+        fault: &Fault<Reason>,
+    ) {
+        let conflicts = planned
+            .iter()
+            .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
+        self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
+        self.not_withdrawn(task, planned, fault).await;
+    }
+
     pub(super) fn forget_old_deletions(&mut self) {
         if let Some(breaker) = &mut self.facts.kept.breaker {
             breaker.deletions = breaker::recent(&breaker.deletions, self.now);
@@ -106,7 +123,7 @@ fn open_breaker(breaker: &Breaker, zone: &Zone) -> Fault<Reason> {
 }
 
 /// A change, in a plan.
-pub(super) fn planned_change(change: &Change) -> PlannedChange {
+fn planned_change(change: &Change) -> PlannedChange {
     PlannedChange {
         action: change.action().to_owned(),
         name: change.name().map(ToString::to_string).unwrap_or_default(),
@@ -119,7 +136,7 @@ pub(super) fn planned_change(change: &Change) -> PlannedChange {
 }
 
 /// What is refused, in a plan.
-pub(super) fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
+fn refused_change(want: &Want, planned: &Planned) -> Option<PlannedChange> {
     let fault = planned.conflict.as_ref()?;
     let types: Vec<_> = want.sets.keys().map(RecordType::as_str).collect();
     Some(PlannedChange {

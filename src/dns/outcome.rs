@@ -118,6 +118,13 @@ impl Round<'_> {
         }
     }
 
+    /// Where nothing is to be written, nothing failed.
+    pub(super) fn trust_what_is_as_asked(&self, planned: &BTreeMap<Fqdn, Planned>) {
+        let as_asked = |(name, planned): (&Fqdn, &Planned)| planned.changes.is_empty().then(|| name.clone());
+        let names = planned.iter().filter_map(as_asked).collect();
+        self.dns.board.trust(&self.zone.name, &names);
+    }
+
     /// When what could not be written and may pass is tried again. What concerns the whole zone is told.
     pub(super) fn try_again(&mut self, written: &Written) -> Option<Duration> {
         if let Some(failure) = &written.whole {

@@ -15,7 +15,6 @@ use tremplin_core::fault::{Class, Fault};
 
 use super::authorities::Authorities;
 use super::board::Work;
-use super::breaker::{planned_change, refused_change};
 use super::providers::{self, Ready};
 use super::reading::{self, Memory};
 use super::report::after;
@@ -255,26 +254,16 @@ impl Round<'_> {
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), planned);
         asking = self.told_drift(asking, planned);
         let held: BTreeSet<Fqdn> = held_names(&asking, planned, &task.claims);
-        let groups: Vec<writer::Group> = planned
-            .iter()
-            .filter(|(name, planned)| held.contains(name) && !planned.changes.is_empty())
-            .map(|(name, planned)| (name.clone(), planned.changes.clone()))
-            .collect();
+        let groups = groups(planned, &held);
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         if let Some(fault) = self.may_not_write(&changes) {
-            let conflicts = planned
-                .iter()
-                .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
-            self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
+            self.tell_waiting(&task, planned, &changes, &fault).await;
             self.refuse(&asking, &fault);
-            self.not_withdrawn(&task, planned, &fault).await;
             // Tried again when the zone changes: nothing is lost.
             self.dns.board.give_back(&self.zone.name, work);
             return None;
         }
-        let as_asked = |(name, planned): (&Fqdn, &Planned)| planned.changes.is_empty().then(|| name.clone());
-        let as_asked = planned.iter().filter_map(as_asked).collect();
-        self.dns.board.trust(&self.zone.name, &as_asked);
+        self.trust_what_is_as_asked(planned);
         let written = match self.write(groups, &task.wants).await {
             Ok(written) => written,
             Err(trouble) => {
@@ -296,6 +285,15 @@ impl Round<'_> {
 /// A time as statuses keep it.
 pub(super) fn in_seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// What is to be written, by name.
+fn groups(planned: &BTreeMap<Fqdn, Planned>, held: &BTreeSet<Fqdn>) -> Vec<writer::Group> {
+    let held = planned
+        .iter()
+        .filter(|(name, planned)| held.contains(name) && !planned.changes.is_empty());
+    held.map(|(name, planned)| (name.clone(), planned.changes.clone()))
+        .collect()
 }
 
 /// The names that are written: those of records that go on, and those of which something was withdrawn. (Of a text that
