@@ -13,13 +13,13 @@ use common::install_crds;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
+use tremplin::dns_provider;
 use tremplin_core::api::startup_app::Environment;
 use tremplin_core::api::{DnsRecord, DnsZone};
 use tremplin_core::dns::claim::Key;
 use tremplin_core::dns::facts::Facts;
 use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Observed, Place};
-use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
 use tremplin_core::dns::{Zone, mail};
 use tremplin_core::yaml;
 use tremplin_e2e::ControlPlane;
@@ -99,22 +99,6 @@ fn every_provider_that_is_written_has_a_sample() {
     assert_eq!(types.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
 }
 
-/// A provider that does everything at once.
-fn profile() -> Profile {
-    Profile {
-        name: "Example",
-        min_ttl: 60,
-        max_ttl: 86_400,
-        atomicity: Atomicity::Batch(100),
-        alias: Alias::Anywhere,
-        without: &[],
-        publication: Publication::Immediate,
-        reads_by_name: 10,
-        snapshots: false,
-        rate: None,
-    }
-}
-
 /// The zone of the samples for teams, without the approvals that a human gives.
 fn zone_of_teams() -> Zone {
     let samples = samples().into_iter().map(|(_, object)| object);
@@ -126,7 +110,8 @@ fn zone_of_teams() -> Zone {
 
 #[test]
 fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
-    let (zone, profile) = (zone_of_teams(), profile());
+    let zone = zone_of_teams();
+    let profile = dns_provider::profile(zone.provider);
     let labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "dso-console".to_owned())]);
     let reached = Followed::At(vec!["ingress.incubateur.net".to_owned()]);
     let mut sets = Vec::new();
