@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tremplin_core::api::DnsClaim;
+use kube::ResourceExt as _;
 use tremplin_core::api::dns::Withdrawal;
+use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::plan::Planned;
-use tremplin_core::dns::status::Progress;
+use tremplin_core::dns::status::{Progress, of_zone};
 use tremplin_core::dns::{Fqdn, Reason, RecordType};
 use tremplin_core::fault::{Class, Fault};
 
@@ -57,9 +58,10 @@ impl From<Fault<Reason>> for Trouble {
 
 impl Dns {
     /// What keeps a zone from being used at all, for all that waits for it.
-    pub(super) fn refuse_work(&self, work: &Work, fault: &Fault<Reason>) {
+    pub(super) fn refuse_work(&self, work: &Work, zone: &DnsZone, fault: &Fault<Reason>) {
+        let told = of_zone(fault, &zone.name_any(), zone.spec.contact.as_deref());
         for key in work.records.iter().chain(&work.unpublished) {
-            self.note_fault(key, fault);
+            self.note_fault(key, &told);
         }
         for claim in &work.claims {
             self.note_stuck(claim, Some(fault.clone()));
@@ -102,7 +104,8 @@ impl Round<'_> {
     /// What concerns the whole zone puts everything back.
     pub(super) fn failed(&mut self, work: Work, task: &Task, trouble: &Trouble) -> Duration {
         self.tell_whole(&trouble.fault);
-        self.refuse(&task.records, &trouble.fault);
+        let told = of_zone(&trouble.fault, &self.zone.name, self.zone.contact.as_deref());
+        self.refuse(&task.records, &told);
         self.all_stuck(&task.claims, &trouble.fault);
         self.dns.board.give_back(&self.zone.name, work);
         trouble.again

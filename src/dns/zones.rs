@@ -147,7 +147,7 @@ impl Dns {
                 round.facts.credential = (!is_api).then(|| Err(fault.clone()));
                 round.facts.fault = Some(fault.clone());
                 let work = self.board.take(&zone.name);
-                self.refuse_work(&work, &fault);
+                self.refuse_work(&work, object, &fault);
                 self.board.give_back(&zone.name, work);
                 round.tell().await?;
                 let again = if is_api { LOOK_FOR_API } else { VERIFY_AGAIN };
@@ -172,7 +172,7 @@ impl Dns {
         };
         let name = object.metadata.name.clone().unwrap_or_default();
         let work = self.board.take(&name);
-        self.refuse_work(&work, &fault);
+        self.refuse_work(&work, object, &fault);
         self.board.give_back(&name, work);
         self.tell_zone(object, facts, (self.now)()).await?;
         Ok(after(&fault))
