@@ -1,42 +1,24 @@
 //! A zone that humans at a desk write: they are asked in words, and the authoritative servers tell when it is done.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
 
-use std::collections::BTreeMap;
-
+use behind::set;
 use common::{eventually, start};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tremplin::dns_provider::{Provider, Shared, build};
-use tremplin_core::api::DnsClaim;
+use tokio::net::UdpSocket;
+use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 use world::{Server, World, message};
 
-/// The human at the desk has a key of the server.
-fn human(server: &Server) -> Box<dyn Provider> {
-    let Server::Bind(bind) = server else { unreachable!() };
-    let settings =
-        json!({"type": "RFC2136", "secretRef": {"name": "x"}, "rfc2136": {"server": bind.address().to_string()}});
-    let secret = BTreeMap::from([
-        (
-            "tsig-key-name".to_owned(),
-            tremplin_e2e::dns::KEY_NAME.as_bytes().to_vec(),
-        ),
-        ("tsig-secret".to_owned(), bind.key_secret().as_bytes().to_vec()),
-    ]);
-    let domain = Fqdn::parse("desk.example").unwrap();
-    build(
-        &serde_json::from_value(settings).unwrap(),
-        &domain,
-        &secret,
-        None,
-        &Shared::default(),
-    )
-    .unwrap()
-}
+/// Of a zone that humans write.
+const DESK: &str =
+    "provider: {type: Request, request: {contact: 'dns@example.org'}}, claims: {releaseAfterSeconds: 3600}";
 
 async fn say(world: &World, key: &str, value: &str) {
     let patch = json!({"metadata": {"annotations": {key: value}}});
@@ -98,13 +80,116 @@ async fn a_desk_is_asked_and_its_answer_is_what_the_servers_say() {
         ttl: 300,
         values: ["192.0.2.1".to_owned()].into(),
     };
-    human(&server).write(&[Change::create(set.clone())]).await.unwrap();
+    server
+        .client("desk.example")
+        .write(&[Change::create(set.clone())])
+        .await
+        .unwrap();
     say(&world, "tremplin.dev/done-at", "2026-11-23T10:00:00Z").await;
     world.record(&team, "app", "Published").await;
 
     world.delete(&team, "app").await;
     asked(&world, "Delete").await;
-    human(&server).write(&[Change::delete(set)]).await.unwrap();
+    server
+        .client("desk.example")
+        .write(&[Change::delete(set)])
+        .await
+        .unwrap();
     say(&world, "tremplin.dev/done-at", "2026-11-23T11:00:00Z").await;
     world.claim("app.desk.example", "Releasing").await;
+}
+
+/// What the desk is asked about a claim: action, type and values.
+async fn requests(world: &World, claim: &str) -> Vec<(String, String, Vec<String>)> {
+    let claim = world.cluster::<DnsClaim>().get_opt(claim).await.unwrap();
+    let status = claim.and_then(|claim| claim.status).unwrap_or_default();
+    let requests = status.requests.into_iter();
+    requests
+        .map(|request| (request.action, request.type_, request.values))
+        .collect()
+}
+
+#[tokio::test]
+async fn nobody_is_asked_while_a_zone_is_not_written() {
+    let server = Server::bind("shut.example", "").await;
+    let (world, team) = World::opened("shut", &server, &format!("{{{DESK}, mode: Report}}")).await;
+    let spec = "{name: app.shut.example, targets: [192.0.2.1]}";
+    world.commit(&team, "app", spec).await;
+    world.record(&team, "app", "ZoneNotWritten").await;
+    eventually("the plan tells what would be asked", async || {
+        let zone = world.cluster::<DnsZone>().get("shut").await.unwrap();
+        let plan = zone.status?.plan;
+        let told = plan
+            .iter()
+            .map(|change| (change.action.as_str(), change.type_.as_str()));
+        told.eq([("Create", "A")]).then_some(())
+    })
+    .await;
+    assert_eq!(requests(&world, "app.shut.example").await, []);
+    world.change_zone("shut", "{mode: Enforce}").await;
+    world.record(&team, "app", "WaitingForDesk").await;
+    server
+        .tamper(
+            "shut.example",
+            "app.shut.example",
+            "A",
+            Some(set("app.shut.example", "A", 300, &["192.0.2.1"])),
+        )
+        .await;
+    world.record(&team, "app", "Published").await;
+
+    // What was deleted and made again is asked of nobody: it is as it is to be.
+    world.change_zone("shut", "{paused: true}").await;
+    world.delete(&team, "app").await;
+    world.commit(&team, "app", spec).await;
+    world.record(&team, "app", "ZoneNotWritten").await;
+    world.change_zone("shut", "{paused: false}").await;
+    world.record(&team, "app", "Published").await;
+    eventually("the withdrawal is struck off", async || {
+        let claim = world.cluster::<DnsClaim>().get("app.shut.example").await.unwrap();
+        assert_eq!(claim.status?.requests, []);
+        claim.spec.withdrawals.is_empty().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_texts_at_one_name_make_one_request_also_while_no_server_answers() {
+    let server = Server::bind("mute.example", "").await;
+    let deaf = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = deaf.local_addr().unwrap().port();
+    let silent = format!("{{{DESK}, authorities: [{{address: 127.0.0.1, port: {port}}}]}}");
+    let (world, team) = World::opened("mute", &server, &silent).await;
+    for name in ["one", "two"] {
+        let spec = format!("{{name: app.mute.example, type: TXT, values: ['{name}']}}");
+        world.commit(&team, name, &spec).await;
+    }
+    let both = [(
+        "Create".to_owned(),
+        "TXT".to_owned(),
+        vec!["one".to_owned(), "two".to_owned()],
+    )];
+    eventually("one thing is asked", async || {
+        (requests(&world, "app.mute.example").await == both).then_some(())
+    })
+    .await;
+    for name in ["one", "two"] {
+        let waiting = world.record(&team, name, "WaitingForDesk").await;
+        let programmed = message(&waiting.status.unwrap().conditions, "Programmed");
+        assert!(programmed.contains("desk is asked"), "{programmed}");
+    }
+    let dns = server.dns();
+    let real = format!("{{authorities: [{{address: {}, port: {}}}]}}", dns.ip(), dns.port());
+    world.change_zone("mute", &real).await;
+    let texts = set("app.mute.example", "TXT", 300, &["one", "two"]);
+    server
+        .tamper("mute.example", "app.mute.example", "TXT", Some(texts))
+        .await;
+    for name in ["one", "two"] {
+        world.record(&team, name, "Published").await;
+    }
+    eventually("nothing is asked any more", async || {
+        requests(&world, "app.mute.example").await.is_empty().then_some(())
+    })
+    .await;
 }

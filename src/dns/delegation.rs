@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tremplin_core::conditions::State;
 use tremplin_core::dns::status::{DELEGATED, Finding};
-use tremplin_core::dns::{Reason, RecordType};
+use tremplin_core::dns::{Reason, RecordType, Zone};
 use tremplin_core::fault::Fault;
 
 use super::Dns;
@@ -14,6 +14,7 @@ use super::children::{Answered, Delegation};
 use super::write::{Asking, Task};
 use super::zones::Round;
 use crate::cluster::Seen;
+use crate::dns_provider::authority::Server;
 use crate::key::Key;
 
 impl Dns {
@@ -24,6 +25,25 @@ impl Dns {
         let status = record.status.as_ref()?;
         let hands_over = status.programmed.iter().any(|set| set.type_ == RecordType::Ns.as_str());
         hands_over.then(|| Delegation::of(&self.view(record).judgement.sets))?
+    }
+
+    /// Takes out of a task what may not be published yet, and tells the records that ask for it; the others stay, with
+    /// what is to be said about them. Tells when servers that do not answer are asked again.
+    pub(super) fn gate_delegations(
+        &self,
+        zone: &Zone,
+        servers: &[Server],
+        task: &mut Task,
+        work: &Work,
+    ) -> Option<Duration> {
+        let dns = self;
+        let gate = Gate {
+            dns,
+            zone,
+            servers,
+            work,
+        };
+        gate.pass(task)
     }
 }
 
@@ -37,10 +57,20 @@ impl Round<'_> {
             }
         }
     }
+}
 
-    /// Takes out of a task what may not be published yet, and tells the records that ask for it; the others stay, with
-    /// what is to be said about them. Tells when servers that do not answer are asked again.
-    pub(super) fn gate_delegations(&self, task: &mut Task, work: &Work) -> Option<Duration> {
+/// What delegations have to pass.
+struct Gate<'a> {
+    dns: &'a Dns,
+    zone: &'a Zone,
+    /// The zone's own.
+    servers: &'a [Server],
+    work: &'a Work,
+}
+
+impl Gate<'_> {
+    /// Tells when servers that do not answer are asked again.
+    fn pass(&self, task: &mut Task) -> Option<Duration> {
         let mut again = None;
         for record in std::mem::take(&mut task.records) {
             let Some(delegation) = Delegation::of(&record.sets) else {
@@ -53,7 +83,7 @@ impl Round<'_> {
             let wait = answered.as_ref().filter(waits).map(Answered::left);
             again = [again, wait].into_iter().flatten().min();
             if record.was_written {
-                self.judge_written(record, answered, task, work);
+                self.judge_written(record, answered, task);
             } else {
                 self.judge_new(record, answered, task);
             }
@@ -66,12 +96,7 @@ impl Round<'_> {
         let children = &self.dns.children;
         let answered = children.known(&delegation);
         if answered.as_ref().is_none_or(|answered| !answered.is_fresh()) {
-            children.ask(
-                delegation,
-                self.zone,
-                self.authorities.servers.clone(),
-                &self.dns.wake.zones,
-            );
+            children.ask(delegation, self.zone, self.servers.to_vec(), &self.dns.wake.zones);
             if record.was_written {
                 // To be judged by what they answer now.
                 self.dns.board.ask_again(&self.zone.name, record.key.clone());
@@ -81,10 +106,10 @@ impl Round<'_> {
     }
 
     /// It is in the zone: whatever they answer, it stays.
-    fn judge_written(&self, mut record: Asking, answered: Option<Answered>, task: &mut Task, work: &Work) {
+    fn judge_written(&self, mut record: Asking, answered: Option<Answered>, task: &mut Task) {
         let Some(Answered { silent, .. }) = answered else {
             // Nothing is told before something is known.
-            if work.records.contains(&record.key) {
+            if self.work.records.contains(&record.key) {
                 self.dns.board.record(&self.zone.name, record.key);
             }
             return;
@@ -115,7 +140,7 @@ impl Round<'_> {
         let fault = Fault::waiting(Reason::ChildServersSilent, message, "");
         task.keep_delegation(&record, &fault);
         self.dns.board.record(&self.zone.name, record.key.clone());
-        self.refuse(&[record], &fault);
+        self.dns.refuse(&[record], &fault);
     }
 }
 

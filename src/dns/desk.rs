@@ -4,189 +4,402 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kube::ResourceExt;
-use tremplin_core::api::dns::{AuthorityAnswer, Request};
+use futures::StreamExt as _;
+use k8s_openapi::jiff::Timestamp;
+use tremplin_core::api::dns::{AuthorityAnswer, PlannedChange, Request, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsZone};
-use tremplin_core::dns::status::{Progress, Served, ZoneFacts};
-use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone, desk};
+use tremplin_core::dns::claim::Key as ClaimedKey;
+use tremplin_core::dns::desk::{self, Seen, Wanted};
+use tremplin_core::dns::status::{Progress, Served, ZoneFacts, proven};
+use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
 use super::authorities::Authorities;
 use super::board::Work;
-use super::write::Asking;
-use super::zones::next_audit;
+use super::outcome::left;
+use super::write::{Asking, Task, not_written};
+use super::zones::{ASK_SILENT_AGAIN, next_audit};
 use super::{Dns, cluster_key};
-use crate::cluster::Seen;
+use crate::cluster::{self, Group, Item as _};
 use crate::dns_provider::authority::{self, Server};
 use crate::driver::{Cause, Outcome};
 
 /// How often the servers are asked while a request is open.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
+/// About how many record sets the servers are asked at the same time.
+const AT_ONCE: usize = 32;
+
+/// A record set of which something is asked.
+type Place = (Fqdn, RecordType);
+
+/// What the servers say of a record set, in their order, and what the desk is asked about it.
+struct Looked {
+    seen: Vec<Seen>,
+    is_done: bool,
+    request: Option<Request>,
+}
+
+/// How what a server answers is compared.
+#[derive(Clone, Copy)]
+enum How {
+    /// All of a set.
+    Whole,
+    /// A set among others: it is left as it is.
+    Part,
+    /// Nothing is to be there.
+    Gone,
+}
+
+/// What a round works with.
+struct Desk<'a> {
+    dns: &'a Dns,
+    zone: &'a Zone,
+    authorities: &'a Authorities,
+    /// Why nobody is asked, where nobody is.
+    closed: Option<Fault<Reason>>,
+    contact: Option<String>,
+    now: Timestamp,
+}
 
 impl Dns {
     /// Asks the servers about what is asked for; what they do not answer is a request.
     pub(super) async fn desk_round(&self, object: &DnsZone, zone: &Zone) -> Result<Outcome, Fault<Reason>> {
         let authorities = Authorities::of(zone, &self.discovered).await;
-        let servers = &authorities.servers;
-        let mut work = self.board.take(&zone.name);
         let now = (self.now)();
-        let again = self.audits.last(&zone.name).map(|last| next_audit(last, zone, now));
-        if again.is_none_or(|again| again.is_zero()) {
-            // What the desk changed since is found by asking again.
-            self.audits.note(&zone.name, now);
-            work.records.extend(self.records_of(zone));
-        }
-        let task = self.task(&work, zone);
-        let mut requests: BTreeMap<String, Vec<Request>> = BTreeMap::new();
-        let mut open = Work::default();
-        for asking in &task.records {
-            let Some(claim) = self.view(&asking.record).claim else {
-                continue;
-            };
-            if !self.ask_desk(asking, &claim, zone, servers, &mut requests).await {
-                open.records.insert(asking.key.clone());
-            }
-        }
-        for claim in &task.claims {
-            if !self.ask_desk_to_delete(claim, servers, &mut requests).await? {
-                open.claims.insert(claim.name_any());
-            }
-        }
-        let concerned: BTreeSet<String> = task
-            .claims
-            .iter()
-            .map(ResourceExt::name_any)
-            .chain(
-                task.records
-                    .iter()
-                    .filter_map(|asking| Some(self.view(&asking.record).claim?.name_any())),
-            )
-            .collect();
-        for claim in concerned {
-            let asked = requests.remove(&claim).unwrap_or_default();
-            if self.board.note_requests(&claim, asked) {
-                let _ = self.wake.claims.send((cluster_key(&claim), Cause::Related));
-            }
-        }
-        let soon = (!open.is_empty()).then_some(ASK_AGAIN);
-        let again = soon.or(Some(next_audit(now, zone, now)));
+        let mut work = self.board.take(&zone.name);
+        self.take_up_all(&mut work, zone, now);
+        let mut task = self.task(&work, zone);
+        let children_again = self.gate_delegations(zone, &authorities.servers, &mut task, &work);
+        self.tell_kept(zone, &mut task);
+        let own = object.spec.provider.request.as_ref();
+        let desk = Desk {
+            dns: self,
+            zone,
+            authorities: &authorities,
+            closed: (!zone.written).then(|| not_written(zone, object.spec.paused == Some(true))),
+            contact: own.and_then(|own| own.contact.clone()).or_else(|| zone.contact.clone()),
+            now,
+        };
+        let (open, plan) = desk.carry_out(&work, &task).await;
+        let waits = (!open.is_empty() && zone.written).then_some(ASK_AGAIN);
+        let silent = authorities.are_silent().then_some(ASK_SILENT_AGAIN);
+        let audit_again = Some(next_audit(now, zone, now));
         self.board.give_back(&zone.name, open);
         let facts = ZoneFacts {
             authorities: Some(authorities.statuses(&zone.domain)),
+            plan,
             kept: object.status.clone().unwrap_or_default(),
             ..ZoneFacts::default()
         };
-        self.tell_zone(object, facts, (self.now)()).await?;
-        Ok(Outcome::Settled { again })
+        self.tell_zone(object, facts, now).await?;
+        Ok(Outcome::Settled {
+            again: [waits, silent, children_again, audit_again].into_iter().flatten().min(),
+        })
     }
 
-    /// Tells whether nothing is left to ask for.
-    async fn ask_desk(
-        &self,
-        asking: &Asking,
-        claim: &DnsClaim,
-        zone: &Zone,
-        servers: &[Server],
-        requests: &mut BTreeMap<String, Vec<Request>>,
-    ) -> bool {
-        let mut asked = Vec::new();
-        let mut answers = Vec::new();
-        for server in servers {
-            let mut wrong = None;
-            for set in &asking.sets {
-                match authority::compare(server.address, set).await {
-                    Ok(None) => {}
-                    Ok(Some(why)) => {
-                        let now = authority::lookup(server.address, &set.name, &set.type_)
-                            .await
-                            .ok()
-                            .flatten();
-                        asked.extend(desk::request(now.as_ref(), Some(set)));
-                        wrong = Some(format!("{} {}: {why}", set.name, set.type_));
-                    }
-                    Err(why) => wrong = Some(why),
-                }
-            }
-            answers.push(AuthorityAnswer {
-                server: server.name.clone(),
-                serial: None,
-                matches: wrong.is_none(),
-                message: wrong,
-            });
+    /// By the zone's interval everything is work: what the desk changed since is found by asking again.
+    fn take_up_all(&self, work: &mut Work, zone: &Zone, now: Timestamp) {
+        let last = self.audits.last(&zone.name);
+        if last.is_some_and(|last| !next_audit(last, zone, now).is_zero()) {
+            return;
         }
-        asked.dedup();
-        let served = Served {
-            answers,
-            unasked: None,
-            visible_after: None,
-            stage: "written by the desk".to_owned(),
-        };
-        let done = served.is_published();
-        let contact = self.desk_contact(zone);
-        let annotations = claim.metadata.annotations.as_ref();
-        let result = if asked.is_empty() {
-            Ok(served)
+        self.audits.note(&zone.name, now);
+        work.records.extend(self.records_of(zone));
+        for seen in self.claims.group(&Group::Name(zone.domain.to_string())) {
+            if let cluster::Seen::Object(claim) = &*seen
+                && !claim.spec.withdrawals.is_empty()
+            {
+                work.claims.insert(seen.key().name);
+            }
+        }
+    }
+
+    /// The claims about which a desk of this zone is asked something, or was when this program began.
+    fn asked_claims(&self, zone: &Zone) -> BTreeSet<String> {
+        let claims = self.claims.group(&Group::Name(zone.domain.to_string()));
+        let names = claims.iter().map(|seen| seen.key().name);
+        names.filter(|name| !self.requests_before(name).is_empty()).collect()
+    }
+
+    fn requests_before(&self, claim: &str) -> Vec<Request> {
+        let noted = self.board.requests(claim);
+        if !noted.is_empty() {
+            return noted;
+        }
+        let told = self.claims.get(&cluster_key(claim));
+        match told.as_deref() {
+            Some(cluster::Seen::Object(claim)) => {
+                let status = claim.status.as_ref();
+                status.map(|status| status.requests.clone()).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// Looks, asks the desk, tells records and claims. Gives what is open, and what would be asked where nobody is.
+    async fn carry_out(&self, work: &Work, task: &Task) -> (Work, Vec<PlannedChange>) {
+        let looked = self.look(task).await;
+        let asked: Vec<&Request> = looked.values().filter_map(|looked| looked.request.as_ref()).collect();
+        let plan = if self.closed.is_some() {
+            asked.iter().map(|request| planned(request)).collect()
         } else {
-            Err(desk::waiting(
-                &asked,
-                &claim.name_any(),
-                annotations,
-                contact.as_deref(),
-            ))
+            Vec::new()
         };
-        requests.entry(claim.name_any()).or_default().extend(asked);
-        self.note(
-            &asking.key,
+        let requests = self.note_requests(&asked);
+        let mut open = Work::default();
+        for record in &task.records {
+            if !self.tell_record(record, &looked, &requests) {
+                open.records.insert(record.key.clone());
+            }
+        }
+        for claim in &task.claims {
+            if !self.tell_claim(claim, task, &looked, &requests).await {
+                open.claims.insert(claim.metadata.name.clone().unwrap_or_default());
+            }
+        }
+        if self.closed.is_some() {
+            // Nothing is lost when the zone is opened.
+            open.records.extend(work.records.iter().cloned());
+            open.claims.extend(work.claims.iter().cloned());
+        }
+        (open, plan)
+    }
+
+    /// What the servers say of everything that is asked for.
+    async fn look(&self, task: &Task) -> BTreeMap<Place, Looked> {
+        let mut asked: BTreeMap<Place, (Option<RrSet>, How)> = BTreeMap::new();
+        let withdrawn = task.claims.iter().flat_map(|claim| &claim.spec.withdrawals);
+        let withdrawn = withdrawn.filter_map(|withdrawal| Fqdn::parse(&withdrawal.name).ok());
+        let named = task.records.iter().flat_map(Asking::names).cloned();
+        for name in named.chain(withdrawn).collect::<BTreeSet<_>>() {
+            let Some(want) = task.wants.get(&name) else { continue };
+            let sets = want.sets.iter();
+            asked.extend(sets.map(|(type_, set)| ((name.clone(), type_.clone()), (Some(set.clone()), How::Whole))));
+            let gone = want.withdraw.iter();
+            asked.extend(gone.map(|type_| ((name.clone(), type_.clone()), (None, How::Gone))));
+        }
+        for set in task.records.iter().flat_map(|record| &record.included) {
+            asked.insert((set.name.clone(), set.type_.clone()), (Some(set.clone()), How::Part));
+        }
+        let known: BTreeSet<Place> = task
+            .records
+            .iter()
+            .filter(|record| record.was_written)
+            .flat_map(|record| &record.sets)
+            .map(|set| (set.name.clone(), set.type_.clone()))
+            .collect();
+        let looks = asked.into_iter().map(async |(place, (set, how))| {
+            let servers = self.authorities.servers.iter();
+            let seen = servers.map(|server| self.ask(server, &place, set.as_ref(), how));
+            let seen = futures::future::join_all(seen).await;
+            let was_seen = known.contains(&place);
+            let looked = self.judge(&place, set.as_ref(), how, was_seen, seen);
+            (place, looked)
+        });
+        futures::stream::iter(looks).buffer_unordered(AT_ONCE).collect().await
+    }
+
+    fn judge(&self, (name, type_): &Place, set: Option<&RrSet>, how: How, was_seen: bool, seen: Vec<Seen>) -> Looked {
+        let wanted = Wanted {
+            name,
+            type_,
+            set,
+            was_seen,
+        };
+        let request = match how {
+            How::Part => None,
+            How::Whole | How::Gone if self.zone.safety.protected.contains(name) => None,
+            How::Whole | How::Gone => wanted.request(&seen, self.now),
+        };
+        Looked {
+            is_done: wanted.is_done(&seen),
+            request,
+            seen,
+        }
+    }
+
+    async fn ask(&self, server: &Server, (name, type_): &Place, set: Option<&RrSet>, how: How) -> Seen {
+        if let Some(why) = self.authorities.silent.get(&server.address) {
+            return Seen::Silent(why.clone());
+        }
+        let compared = match (set, how) {
+            (Some(set), How::Part) => authority::includes(server.address, set).await,
+            (Some(set), _) => authority::compare(server.address, set).await,
+            (None, _) => Ok(Some("is still there".to_owned())),
+        };
+        match compared {
+            Ok(None) => Seen::AsAsked,
+            Err(why) => Seen::Silent(why),
+            // What a provider makes of an ALIAS cannot be told from what it answers.
+            Ok(Some(why)) if *type_ == RecordType::Alias => Seen::Other(None, why),
+            Ok(Some(why)) => match authority::lookup(server.address, name, type_).await {
+                Ok(None) if set.is_none() => Seen::AsAsked,
+                Ok(there) => Seen::Other(there, why),
+                Err(why) => Seen::Silent(why),
+            },
+        }
+    }
+
+    /// Notes on the claims what the desk is asked, by claim.
+    fn note_requests(&self, asked: &[&Request]) -> BTreeMap<String, Vec<Request>> {
+        let mut requests: BTreeMap<String, Vec<Request>> = BTreeMap::new();
+        for claim in self.dns.asked_claims(self.zone) {
+            requests.insert(claim, Vec::new());
+        }
+        for request in asked {
+            if let Ok(name) = Fqdn::parse(&request.name) {
+                let claim = self.claim_of(&name);
+                requests.entry(claim).or_default().push((*request).clone());
+            }
+        }
+        for (claim, requests) in &mut requests {
+            *requests = desk::since(std::mem::take(requests), &self.dns.requests_before(claim));
+            let told = if self.closed.is_some() {
+                Vec::new()
+            } else {
+                requests.clone()
+            };
+            if self.dns.board.note_requests(claim, told) {
+                let _ = self.dns.wake.claims.send((cluster_key(claim), Cause::Related));
+            }
+        }
+        requests
+    }
+
+    fn claim_of(&self, name: &Fqdn) -> String {
+        ClaimedKey::of(name, self.zone).object_name()
+    }
+
+    /// Tells whether all that a record asks for was seen on every server.
+    fn tell_record(
+        &self,
+        record: &Asking,
+        looked: &BTreeMap<Place, Looked>,
+        requests: &BTreeMap<String, Vec<Request>>,
+    ) -> bool {
+        let served = self.served(record, looked);
+        let is_done = served.is_published() && self.closed.is_none();
+        let result = match self.why_not(record, requests) {
+            Some(fault) => Err(fault),
+            None => Ok(served),
+        };
+        self.dns.note(
+            &record.key,
             Progress {
-                wanted: asking.programmed.clone(),
+                wanted: record.programmed.clone(),
                 result,
                 drift: None,
-                findings: Vec::new(),
+                findings: record.findings.clone(),
             },
         );
-        done
+        is_done
     }
 
-    /// Strikes off what the servers no longer answer. Tells whether nothing is left.
-    async fn ask_desk_to_delete(
+    fn why_not(&self, record: &Asking, requests: &BTreeMap<String, Vec<Request>>) -> Option<Fault<Reason>> {
+        if let Some(closed) = &self.closed {
+            return Some(closed.clone());
+        }
+        let protected = |name: &&&Fqdn| !record.was_written && self.zone.safety.protected.contains(**name);
+        if let Some(name) = record.names().iter().find(protected) {
+            let message = format!("{name} is protected: nobody is asked to change it");
+            return Some(Fault::stalled(Reason::ProtectedName, message, ""));
+        }
+        let claim = self.claim_of(&record.sets.first()?.name);
+        let is_own = |request: &&Request| {
+            let is_it = |set: &RrSet| (set.name.as_str(), set.type_.as_str()) == (&*request.name, &*request.type_);
+            record.sets.iter().any(is_it)
+        };
+        let own: Vec<_> = requests.get(&claim)?.iter().filter(is_own).collect();
+        (!own.is_empty()).then(|| self.waiting(&own, &claim))
+    }
+
+    fn waiting(&self, requests: &[&Request], claim: &str) -> Fault<Reason> {
+        let known = self.dns.claims.get(&cluster_key(claim));
+        let annotations = match known.as_deref() {
+            Some(cluster::Seen::Object(claim)) => claim.metadata.annotations.clone(),
+            _ => None,
+        };
+        desk::waiting(requests, claim, annotations.as_ref(), self.contact.as_deref())
+    }
+
+    /// What each server says of a record.
+    fn served(&self, record: &Asking, looked: &BTreeMap<Place, Looked>) -> Served {
+        let before = record.record.status.as_ref().filter(|_| record.was_written);
+        let before = before.map(|status| status.authoritative.as_slice()).unwrap_or_default();
+        let serial = self.authorities.start.map(|start| i64::from(start.serial));
+        let of_server = |(index, server): (usize, &Server)| {
+            let message = record.sets.iter().find_map(|set| {
+                let looked = looked.get(&(set.name.clone(), set.type_.clone()))?;
+                match looked.seen.get(index)? {
+                    Seen::AsAsked => None,
+                    Seen::Other(_, why) | Seen::Silent(why) => Some(format!("{} {}: {why}", set.name, set.type_)),
+                }
+            });
+            let answer = AuthorityAnswer {
+                server: server.name.clone(),
+                serial: None,
+                matches: message.is_none(),
+                message,
+            };
+            proven(answer, serial, before)
+        };
+        let answers: Vec<_> = self.authorities.servers.iter().enumerate().map(of_server).collect();
+        let stage = if answers.iter().any(|answer| answer.matches) {
+            "made by the desk"
+        } else {
+            "nothing new is asked of the desk"
+        };
+        Served {
+            answers,
+            unasked: self.authorities.unknown.clone(),
+            visible_after: None,
+            stage: stage.to_owned(),
+        }
+    }
+
+    /// Strikes off what is as it is to be. Tells whether nothing is left.
+    async fn tell_claim(
         &self,
         claim: &DnsClaim,
-        servers: &[Server],
-        requests: &mut BTreeMap<String, Vec<Request>>,
-    ) -> Result<bool, Fault<Reason>> {
-        let mut left = Vec::new();
-        for withdrawal in &claim.spec.withdrawals {
-            let Ok(name) = Fqdn::parse(&withdrawal.name) else {
-                continue;
+        task: &Task,
+        looked: &BTreeMap<Place, Looked>,
+        requests: &BTreeMap<String, Vec<Request>>,
+    ) -> bool {
+        let object = claim.metadata.name.clone().unwrap_or_default();
+        let why = |withdrawal: &Withdrawal| {
+            if let Some(kept) = task.why_not_withdrawn(withdrawal) {
+                return Some(kept);
+            }
+            let place = (Fqdn::parse(&withdrawal.name).ok()?, RecordType::of(&withdrawal.type_));
+            let looked = looked.get(&place).filter(|looked| !looked.is_done)?;
+            let asked = requests.get(&object).into_iter().flatten();
+            let same = |request: &&Request| request.name == withdrawal.name && request.type_ == withdrawal.type_;
+            let own: Vec<_> = asked.filter(same).collect();
+            let silent = || {
+                let message = format!("it is not known whether {} {} is still there", place.0, place.1);
+                Fault::waiting(Reason::AuthoritiesSilent, message, "")
             };
-            let type_ = RecordType::of(&withdrawal.type_);
-            let mut found: Option<RrSet> = None;
-            let mut silent = servers.is_empty();
-            for server in servers {
-                match authority::lookup(server.address, &name, &type_).await {
-                    Ok(set) => found = found.or(set),
-                    Err(_) => silent = true,
-                }
-            }
-            if found.is_some() || silent {
-                left.push(withdrawal.clone());
-                requests
-                    .entry(claim.name_any())
-                    .or_default()
-                    .extend(desk::request(found.as_ref(), None));
-            }
-        }
-        if left.len() < claim.spec.withdrawals.len() {
-            self.change_claim(claim, &serde_json::json!({"spec": {"withdrawals": left}}))
-                .await?;
-        }
-        Ok(left.is_empty())
+            Some(match &self.closed {
+                Some(closed) => closed.clone(),
+                None if looked.request.is_none() => silent(),
+                None => self.waiting(&own, &object),
+            })
+        };
+        let (left, why) = left(claim, why);
+        let is_done = left.is_empty();
+        self.dns.strike_off(claim, left).await;
+        self.dns.note_stuck(&object, why);
+        is_done
     }
+}
 
-    fn desk_contact(&self, zone: &Zone) -> Option<String> {
-        let seen = self.zones.get(&cluster_key(&zone.name))?;
-        let Seen::Object(object) = &*seen else { return None };
-        let desk = object.spec.provider.request.as_ref()?;
-        desk.contact.clone().or_else(|| zone.contact.clone())
+fn planned(request: &Request) -> PlannedChange {
+    PlannedChange {
+        action: request.action.clone(),
+        name: request.name.clone(),
+        type_: request.type_.clone(),
+        detail: (!request.values.is_empty()).then(|| request.values.join(", ")),
     }
 }

@@ -9,7 +9,7 @@ use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::plan::Planned;
 use tremplin_core::dns::status::{Progress, of_zone};
-use tremplin_core::dns::{Fqdn, Reason, RecordType};
+use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
 use tremplin_core::fault::{Class, Fault};
 
 use super::board::Work;
@@ -92,8 +92,49 @@ impl Dns {
         }
     }
 
+    pub(super) fn refuse(&self, asking: &[Asking], fault: &Fault<Reason>) {
+        for record in asking {
+            self.note(
+                &record.key,
+                Progress {
+                    wanted: record.programmed.clone(),
+                    result: Err(fault.clone()),
+                    drift: record.record.status.as_ref().and_then(|status| status.drift.clone()),
+                    findings: record.findings.clone(),
+                },
+            );
+        }
+    }
+
+    /// Records that ask to change what is left as it is are told, and looked at again with the next round; the others stay.
+    pub(super) fn tell_kept(&self, zone: &Zone, task: &mut Task) {
+        for record in std::mem::take(&mut task.records) {
+            match task.why_kept(&record.sets) {
+                Some(fault) if !record.was_written => {
+                    self.board.record(&zone.name, record.key.clone());
+                    self.refuse(&[record], fault);
+                }
+                _ => task.records.push(record),
+            }
+        }
+    }
+
+    /// `left`: the withdrawals that stay on a claim.
+    pub(super) async fn strike_off(&self, claim: &DnsClaim, left: Vec<Withdrawal>) {
+        if left.len() == claim.spec.withdrawals.len() {
+            return;
+        }
+        let change = serde_json::json!({"spec": {"withdrawals": left}});
+        if let Err(fault) = self.change_claim(claim, &change).await {
+            // The claim's own round passes them on again.
+            tracing::debug!(%fault, "failed to strike off withdrawals");
+            let name = claim.metadata.name.as_deref().unwrap_or_default();
+            let _ = self.wake.claims.send((cluster_key(name), Cause::Related));
+        }
+    }
+
     /// Notes why the withdrawals of a claim are not done, and wakes it when that is news.
-    fn note_stuck(&self, claim: &str, why: Option<Fault<Reason>>) {
+    pub(super) fn note_stuck(&self, claim: &str, why: Option<Fault<Reason>>) {
         if self.board.note_stuck(claim, why) {
             let _ = self.wake.claims.send((cluster_key(claim), Cause::Related));
         }
@@ -105,7 +146,7 @@ impl Round<'_> {
     pub(super) fn failed(&mut self, work: Work, task: &Task, trouble: &Trouble) -> Duration {
         self.tell_whole(&trouble.fault);
         let told = of_zone(&trouble.fault, &self.zone.name, self.zone.contact.as_deref());
-        self.refuse(&task.records, &told);
+        self.dns.refuse(&task.records, &told);
         self.all_stuck(&task.claims, &trouble.fault);
         self.dns.board.give_back(&self.zone.name, work);
         trouble.again
@@ -147,33 +188,6 @@ impl Round<'_> {
             .min()
     }
 
-    pub(super) fn refuse(&self, asking: &[Asking], fault: &Fault<Reason>) {
-        for record in asking {
-            self.dns.note(
-                &record.key,
-                Progress {
-                    wanted: record.programmed.clone(),
-                    result: Err(fault.clone()),
-                    drift: record.record.status.as_ref().and_then(|status| status.drift.clone()),
-                    findings: record.findings.clone(),
-                },
-            );
-        }
-    }
-
-    /// Records that ask to change what is left as it is are told, and looked at again with the next round; the others stay.
-    pub(super) fn tell_kept(&self, task: &mut Task) {
-        for record in std::mem::take(&mut task.records) {
-            match task.why_kept(&record.sets) {
-                Some(fault) if !record.was_written => {
-                    self.dns.board.record(&self.zone.name, record.key.clone());
-                    self.refuse(&[record], fault);
-                }
-                _ => task.records.push(record),
-            }
-        }
-    }
-
     /// Records of which a name is somebody else's are told; the others go on.
     pub(super) fn told_conflicts(&self, asking: Vec<Asking>, planned: &BTreeMap<Fqdn, Planned>) -> Vec<Asking> {
         let mut going_on = Vec::new();
@@ -183,7 +197,7 @@ impl Round<'_> {
                 .iter()
                 .find_map(|set| planned.get(&set.name).and_then(|planned| planned.conflict.clone()));
             match fault {
-                Some(fault) => self.refuse(&[record], &fault),
+                Some(fault) => self.dns.refuse(&[record], &fault),
                 None => going_on.push(record),
             }
         }
@@ -209,7 +223,7 @@ impl Round<'_> {
             // Somebody else wrote meanwhile: it is read anew at once, and nobody needs to know.
             let is_crossed = |fault: &Fault<Reason>| fault.reason == Reason::Conflict && times <= TOLERATED;
             if let Some(fault) = fault.filter(|fault| !is_crossed(fault)) {
-                self.refuse(&[record], &fault);
+                self.dns.refuse(&[record], &fault);
             }
         }
         going_on
@@ -245,7 +259,7 @@ impl Round<'_> {
                 failed.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
             };
             let (left, why) = left(claim, why);
-            self.strike_off(claim, left).await;
+            self.dns.strike_off(claim, left).await;
             if claim.spec.withdrawals.iter().any(|withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name);
                 name.is_ok_and(|name| written.may_pass(&name))
@@ -269,22 +283,8 @@ impl Round<'_> {
                 task.why_not_withdrawn(withdrawal).or_else(|| (!is_gone).then(why))
             };
             let (left, why) = left(claim, why);
-            self.strike_off(claim, left).await;
+            self.dns.strike_off(claim, left).await;
             self.stuck(claim, why);
-        }
-    }
-
-    /// `left`: the withdrawals that stay on a claim.
-    async fn strike_off(&self, claim: &DnsClaim, left: Vec<Withdrawal>) {
-        if left.len() == claim.spec.withdrawals.len() {
-            return;
-        }
-        let change = serde_json::json!({"spec": {"withdrawals": left}});
-        if let Err(fault) = self.dns.change_claim(claim, &change).await {
-            // The claim's own round passes them on again.
-            tracing::debug!(%fault, "failed to strike off withdrawals");
-            let name = claim.metadata.name.as_deref().unwrap_or_default();
-            let _ = self.dns.wake.claims.send((cluster_key(name), Cause::Related));
         }
     }
 
@@ -301,7 +301,7 @@ impl Round<'_> {
 }
 
 /// The withdrawals of a claim for which there is a reason to stay, and the first that no time takes away, or the first.
-fn left(
+pub(super) fn left(
     claim: &DnsClaim,
     why: impl Fn(&Withdrawal) -> Option<Fault<Reason>>,
 ) -> (Vec<Withdrawal>, Option<Fault<Reason>>) {

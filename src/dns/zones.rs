@@ -29,7 +29,7 @@ use crate::key::Key;
 /// When a credential that was refused is tried again, should its Secret not change before.
 const VERIFY_AGAIN: Duration = Duration::from_mins(5);
 /// How soon authoritative servers of which none answers are asked again.
-const ASK_SILENT_AGAIN: Duration = Duration::from_secs(15);
+pub(super) const ASK_SILENT_AGAIN: Duration = Duration::from_secs(15);
 /// How often an API that the cluster does not serve is looked for.
 const LOOK_FOR_API: Duration = Duration::from_secs(15);
 
@@ -219,8 +219,10 @@ impl Round<'_> {
         }
         let work = self.dns.board.take(&self.zone.name);
         let mut task = self.dns.task(&work, self.zone);
-        let children_again = self.gate_delegations(&mut task, &work);
-        self.tell_kept(&mut task);
+        let children_again = self
+            .dns
+            .gate_delegations(self.zone, &self.authorities.servers, &mut task, &work);
+        self.dns.tell_kept(self.zone, &mut task);
         let again = if task.is_empty() {
             // Nothing is left of what tripped it.
             if self.is_acknowledged_now() {
@@ -258,7 +260,7 @@ impl Round<'_> {
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         if let Some(fault) = self.may_not_write(&changes) {
             self.tell_waiting(&task, planned, &changes, &fault).await;
-            self.refuse(&asking, &fault);
+            self.dns.refuse(&asking, &fault);
             // Tried again when the zone changes: nothing is lost.
             self.dns.board.give_back(&self.zone.name, work);
             return None;

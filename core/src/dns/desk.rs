@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::name::Fqdn;
 use super::reasons::Reason;
-use super::rrset::RrSet;
+use super::rrset::{RecordType, RrSet};
 use super::zone_file::presentation;
 use crate::api::dns::Request;
 use crate::fault::Fault;
@@ -13,52 +17,109 @@ pub const TAKEN_BY: &str = "tremplin.dev/taken-by";
 /// Annotation on a DnsClaim, by the desk: when the change was made (RFC 3339).
 pub const DONE_AT: &str = "tremplin.dev/done-at";
 
-/// The request for one record set: what the servers answer now, and what they are to answer.
-pub fn request(before: Option<&RrSet>, after: Option<&RrSet>) -> Option<Request> {
-    let set = after.or(before)?;
-    let (name, type_) = (set.name.to_string(), set.type_.to_string());
-    let lines = |set: &RrSet| -> Vec<String> {
-        let values = set.values.iter().map(|value| presentation(&set.type_, value));
-        values
-            .map(|value| format!("{}. {} IN {} {value}", set.name, set.ttl, set.type_))
-            .collect()
-    };
-    let (action, text) = match (before, after) {
-        (None, Some(after)) => {
-            let lines = lines(after).join("\n");
-            ("Create", format!("Merci de créer :\n{lines}\nPlease create:\n{lines}"))
-        }
-        (Some(_), Some(after)) => {
-            let lines = lines(after).join("\n");
-            let french = format!("Merci de remplacer les enregistrements {type_} de {name} par :\n{lines}");
-            (
-                "Replace",
-                format!("{french}\nPlease replace the {type_} records of {name} by:\n{lines}"),
-            )
-        }
-        _ => {
-            let french = format!("Merci de supprimer les enregistrements {type_} de {name}.");
-            (
-                "Delete",
-                format!("{french}\nPlease delete the {type_} records of {name}."),
-            )
-        }
-    };
-    Some(Request {
-        action: action.to_owned(),
-        ttl_seconds: after.and_then(|set| i32::try_from(set.ttl).ok()),
-        values: after
-            .map(|set| set.values.iter().cloned().collect())
-            .unwrap_or_default(),
-        name,
-        type_,
-        text,
-    })
+/// What a server says of a name and a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It is as asked for; of what is to be deleted, there is nothing.
+    AsAsked,
+    /// It is not: what it answers, and why that is not what is asked for.
+    Other(Option<RrSet>, String),
+    /// It did not answer, and why.
+    Silent(String),
 }
 
-/// What a record waits for, with what the desk said.
+/// What is to be at a name, of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The name.
+    pub name: &'a Fqdn,
+    /// The type.
+    pub type_: &'a RecordType,
+    /// What is to be there; `None`: nothing.
+    pub set: Option<&'a RrSet>,
+    /// Whether the servers were seen to answer so before.
+    pub was_seen: bool,
+}
+
+impl Wanted<'_> {
+    /// Whether it is done: whoever answers says so, and somebody does.
+    pub fn is_done(&self, seen: &[Seen]) -> bool {
+        let is_other = |seen: &Seen| matches!(seen, Seen::Other(..));
+        seen.contains(&Seen::AsAsked) && !seen.iter().any(is_other)
+    }
+
+    /// What the desk is asked: one thing for each name and type, whatever the number of servers. Where none answers,
+    /// nothing is known to have been done, and nothing to have been undone.
+    pub fn request(&self, seen: &[Seen], now: Timestamp) -> Option<Request> {
+        let there = seen.iter().find_map(|seen| match seen {
+            Seen::Other(there, _) => Some(there.as_ref()),
+            Seen::AsAsked | Seen::Silent(_) => None,
+        });
+        let nobody_knows = seen.iter().all(|seen| matches!(seen, Seen::Silent(_)));
+        match there {
+            Some(there) => Some(self.asked(there, now)),
+            None if nobody_knows && !self.was_seen => Some(self.asked(None, now)),
+            None => None,
+        }
+    }
+
+    fn asked(&self, there: Option<&RrSet>, now: Timestamp) -> Request {
+        let (name, type_) = (self.name, self.type_);
+        let (action, text) = match (there, self.set) {
+            (None, Some(set)) => {
+                let lines = lines(set);
+                ("Create", format!("Merci de créer :\n{lines}\nPlease create:\n{lines}"))
+            }
+            (Some(_), Some(set)) => {
+                let lines = lines(set);
+                let french = format!("Merci de remplacer les enregistrements {type_} de {name} par :\n{lines}");
+                let english = format!("Please replace the {type_} records of {name} by:\n{lines}");
+                ("Replace", format!("{french}\n{english}"))
+            }
+            (_, None) => {
+                let french = format!("Merci de supprimer les enregistrements {type_} de {name}.");
+                let english = format!("Please delete the {type_} records of {name}.");
+                ("Delete", format!("{french}\n{english}"))
+            }
+        };
+        Request {
+            action: action.to_owned(),
+            name: name.to_string(),
+            type_: type_.to_string(),
+            ttl_seconds: self.set.and_then(|set| i32::try_from(set.ttl).ok()),
+            values: self
+                .set
+                .map(|set| set.values.iter().cloned().collect())
+                .unwrap_or_default(),
+            since: Some(Time(Timestamp::from_second(now.as_second()).unwrap_or(now))),
+            text,
+        }
+    }
+}
+
+fn lines(set: &RrSet) -> String {
+    let values = set.values.iter().map(|value| presentation(&set.type_, value));
+    let lines = values.map(|value| format!("{}. {} IN {} {value}", set.name, set.ttl, set.type_));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The requests, since when they were made. `before`: those that were made before.
+pub fn since(mut requests: Vec<Request>, before: &[Request]) -> Vec<Request> {
+    for request in &mut requests {
+        let same = |old: &&Request| {
+            let by = |of: &Request| (of.name.clone(), of.type_.clone(), of.values.clone());
+            by(old) == by(request) && (old.action == "Delete") == (request.action == "Delete")
+        };
+        if let Some(old) = before.iter().find(same) {
+            request.since.clone_from(&old.since);
+        }
+    }
+    requests
+}
+
+/// What is waited for, with what the desk said.
 pub fn waiting(
-    requests: &[Request],
+    requests: &[&Request],
     claim: &str,
     annotations: Option<&BTreeMap<String, String>>,
     contact: Option<&str>,
@@ -68,16 +129,27 @@ pub fn waiting(
         .iter()
         .map(|request| format!("{} {} {}", request.action, request.name, request.type_))
         .collect();
+    let since = requests
+        .iter()
+        .filter_map(|request| request.since.as_ref())
+        .map(|at| at.0)
+        .max();
     let answer = match (said(TAKEN_BY), said(DONE_AT)) {
         (None, None) => String::new(),
         (Some(who), None) => format!("; taken by {who}"),
         (who, Some(when)) => {
             let who = who.map_or("the desk", String::as_str);
-            format!("; {who} says that it was done at {when}, and the servers do not answer so yet")
+            let is_older = matches!((when.parse::<Timestamp>(), since), (Ok(when), Some(since)) if when < since);
+            if is_older {
+                format!("; what {who} did at {when} was before that")
+            } else {
+                format!("; {who} says that it was done at {when}, and the servers do not answer so yet")
+            }
         }
     };
+    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
     let message = format!(
-        "the zone's desk is asked: {}; the request is in the status of the DnsClaim {claim}{answer}",
+        "the zone's desk is asked{since}: {}; the request is in the status of the DnsClaim {claim}{answer}",
         asked.join(", ")
     );
     let fix = contact.map_or_else(String::new, |contact| format!("wait, or ask {contact}"));
@@ -87,8 +159,7 @@ pub fn waiting(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::rrset::RecordType;
-    use crate::dns::testing::name;
+    use crate::dns::testing::{at, name};
 
     fn set(value: &str) -> RrSet {
         RrSet {
@@ -99,37 +170,103 @@ mod tests {
         }
     }
 
+    fn asked_with(set: Option<&RrSet>, was_seen: bool, seen: &[Seen]) -> Option<Request> {
+        let wanted = Wanted {
+            name: &name("app.z.org"),
+            type_: &RecordType::Txt,
+            set,
+            was_seen,
+        };
+        wanted.request(seen, at(100))
+    }
+
+    fn asked(set: Option<&RrSet>, seen: &[Seen]) -> Option<Request> {
+        asked_with(set, false, seen)
+    }
+
+    fn other(there: Option<RrSet>) -> Seen {
+        Seen::Other(there, "answers something else".to_owned())
+    }
+
+    fn silent() -> Seen {
+        Seen::Silent("no answer".to_owned())
+    }
+
     #[test]
     fn a_request_says_what_to_do_in_two_languages() {
-        let created = request(None, Some(&set("a b"))).unwrap();
+        let created = asked(Some(&set("a b")), &[other(None)]).unwrap();
         assert_eq!((created.action.as_str(), created.ttl_seconds), ("Create", Some(300)));
         assert!(
             created.text.contains("Merci de créer") && created.text.contains("app.z.org. 300 IN TXT \"a b\""),
             "{}",
             created.text
         );
-        assert_eq!(request(Some(&set("a")), Some(&set("b"))).unwrap().action, "Replace");
-        let deleted = request(Some(&set("a")), None).unwrap();
+        let replaced = asked(Some(&set("b")), &[other(Some(set("a")))]).unwrap();
+        assert_eq!(replaced.action, "Replace");
+        let deleted = asked(None, &[other(Some(set("a")))]).unwrap();
         assert_eq!((deleted.action.as_str(), deleted.values.len()), ("Delete", 0));
-        assert_eq!(request(None, None), None);
+    }
+
+    #[test]
+    fn what_is_as_asked_is_asked_of_nobody() {
+        let there = set("a");
+        for seen in [vec![Seen::AsAsked], vec![silent(), Seen::AsAsked]] {
+            assert_eq!(asked(Some(&there), &seen), None);
+            assert_eq!(asked(None, &seen), None);
+        }
+        let half = [Seen::AsAsked, silent(), other(None)];
+        assert_eq!(asked(Some(&there), &half).unwrap().action, "Create");
+    }
+
+    #[test]
+    fn while_no_server_answers_only_what_was_never_seen_is_asked_for() {
+        let there = set("a");
+        for seen in [vec![], vec![silent(), silent()]] {
+            assert_eq!(asked(Some(&there), &seen).unwrap().action, "Create");
+            assert_eq!(asked(None, &seen).unwrap().action, "Delete");
+            assert_eq!(asked_with(Some(&there), true, &seen), None);
+        }
+    }
+
+    #[test]
+    fn a_request_keeps_its_time_as_long_as_it_is_the_same() {
+        let first = asked(Some(&set("a")), &[other(None)]).unwrap();
+        let mut later = first.clone();
+        later.since = Some(Time(at(500)));
+        let kept = since(vec![later.clone()], std::slice::from_ref(&first));
+        assert_eq!(kept[0].since, first.since);
+        later.values = vec!["b".to_owned()];
+        assert_eq!(since(vec![later], &[first])[0].since, Some(Time(at(500))));
     }
 
     #[test]
     fn what_the_desk_said_is_told() {
-        let requests = [request(None, Some(&set("a"))).unwrap()];
-        let taken = BTreeMap::from([(TAKEN_BY.to_owned(), "Claude".to_owned())]);
-        let told = waiting(&requests, "app.z.org", Some(&taken), Some("dns@example.org")).to_string();
+        let request = asked(Some(&set("a")), &[other(None)]).unwrap();
+        let told = |annotations: &[(&str, &str)]| {
+            let annotations = annotations.iter();
+            let annotations = annotations
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            waiting(&[&request], "app.z.org", Some(&annotations), Some("dns@example.org")).to_string()
+        };
+        let taken = told(&[(TAKEN_BY, "Claude")]);
+        for words in [
+            "Create app.z.org TXT",
+            "since 1970-01-01T00:01:40Z",
+            "taken by Claude",
+            "dns@example.org",
+        ] {
+            assert!(taken.contains(words), "{taken}");
+        }
+        let done = told(&[(DONE_AT, "1970-01-01T00:02:00Z")]);
         assert!(
-            told.contains("Create app.z.org TXT")
-                && told.contains("taken by Claude")
-                && told.contains("dns@example.org"),
-            "{told}"
+            done.contains("the desk says that it was done at 1970-01-01T00:02:00Z"),
+            "{done}"
         );
-        let done = BTreeMap::from([(DONE_AT.to_owned(), "2026-11-23T10:00:00Z".to_owned())]);
-        let told = waiting(&requests, "app.z.org", Some(&done), None).to_string();
+        let before = told(&[(TAKEN_BY, "Claude"), (DONE_AT, "1970-01-01T00:01:00Z")]);
         assert!(
-            told.contains("the desk says that it was done at 2026-11-23T10:00:00Z"),
-            "{told}"
+            before.contains("what Claude did at 1970-01-01T00:01:00Z was before that"),
+            "{before}"
         );
     }
 }

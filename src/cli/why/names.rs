@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tremplin_core::dns::desk::{DONE_AT, TAKEN_BY};
 use tremplin_core::json::{items, number, text};
 
 use super::evidence::{Evidence, Exhibit, Times};
@@ -227,5 +228,29 @@ pub fn of_claim(claim: &Value, times: Times) -> Vec<Exhibit> {
         told.details.push(format!("to approve: {}", text(asked, "/approve")));
         told
     }));
+    found.extend(items(claim, "/status/requests").map(|asked| request(asked, times)));
+    found.extend(desk_said(claim));
     found
+}
+
+/// What a human at the zone's desk is asked to do.
+fn request(asked: &Value, times: Times) -> Exhibit {
+    let [action, name, type_] = ["/action", "/name", "/type"].map(|part| text(asked, part));
+    let since = times.since(text(asked, "/since"));
+    let mut told = exhibit(
+        "Request",
+        format!("the desk is asked since {since}: {action} {name} {type_}"),
+    );
+    told.details = text(asked, "/text").lines().map(ToOwned::to_owned).collect();
+    told
+}
+
+fn desk_said(claim: &Value) -> Option<Exhibit> {
+    let annotations = claim.pointer("/metadata/annotations")?;
+    let said = |key: &str| annotations.get(key).and_then(Value::as_str);
+    let told: Vec<String> = [("taken by", said(TAKEN_BY)), ("done at", said(DONE_AT))]
+        .into_iter()
+        .filter_map(|(what, said)| Some(format!("{what} {}", said?)))
+        .collect();
+    (!told.is_empty()).then(|| exhibit("Desk", told.join(", ")))
 }

@@ -224,12 +224,6 @@ fn what_keeps_a_zone_and_a_claim_is_told() {
         "breaker": {"trippedAt": "2026-11-22T10:00:00Z", "message": "21 deletions"},
         "plan": [{"action": "Delete", "name": "a.z", "type": "A"}],
     }});
-    let lines = |found: Vec<Exhibit>| {
-        found
-            .into_iter()
-            .map(|told| format!("{}: {} {:?}", told.about, told.message, told.details))
-            .collect::<Vec<_>>()
-    };
     assert_eq!(
         lines(names::of_zone(&zone, Times(None))),
         [
@@ -251,4 +245,25 @@ fn what_keeps_a_zone_and_a_claim_is_told() {
             "Withdrawal: a.z A is to be taken out of the zone []",
         ]
     );
+}
+
+#[test]
+fn what_a_desk_is_asked_and_said_is_shown() {
+    let claim = json!({"kind": "DnsClaim", "metadata": {"annotations": {"tremplin.dev/taken-by": "Camille"}}, "spec": {
+        "key": "a.z", "holder": {"namespace": "blue"}, "claimedAt": "2026-11-22T10:00:00Z",
+    }, "status": {"records": 1, "requests": [{"action": "Create", "name": "a.z", "type": "A",
+        "since": "2026-11-22T10:00:00Z", "text": "Merci de créer :\nPlease create:"}]}});
+    assert_eq!(
+        lines(names::of_claim(&claim, Times(Some(NOW.parse().unwrap())))),
+        [
+            "a.z: held by the namespace blue since 2026-11-22T10:00:00Z, 30 min ago; used by 1 record(s) []",
+            "Request: the desk is asked since 2026-11-22T10:00:00Z, 30 min ago: Create a.z A [\"Merci de créer :\", \"Please create:\"]",
+            "Desk: taken by Camille []",
+        ]
+    );
+}
+
+fn lines(found: Vec<Exhibit>) -> Vec<String> {
+    let line = |told: Exhibit| format!("{}: {} {:?}", told.about, told.message, told.details);
+    found.into_iter().map(line).collect()
 }

@@ -148,6 +148,9 @@ pub struct Request {
     /// The data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+    /// Since when it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The request in words, French and English.
     pub text: String,
 }

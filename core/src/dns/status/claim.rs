@@ -169,6 +169,7 @@ mod tests {
             type_: "A".to_owned(),
             ttl_seconds: None,
             values: Vec::new(),
+            since: None,
             text: String::new(),
         };
         let facts = ClaimFacts {
