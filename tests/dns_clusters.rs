@@ -9,8 +9,14 @@ mod world;
 
 use behind::set;
 use common::{Operator, eventually, install};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::jiff::Timestamp;
-use tremplin_core::api::DnsClaim;
+use kube::Resource;
+use kube::api::PostParams;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 use world::{Server, World, message};
 
@@ -104,6 +110,71 @@ async fn the_older_claim_has_the_name(server: Server) {
     assert!(data.contains(&app_of_paris), "{data:?}");
     paris.operator.stop().await.unwrap();
     lyon.operator.stop().await.unwrap();
+}
+
+/// What a backup of the whole cluster has of an object: neither what the API server adds, nor a status.
+fn backed_up<K: Resource + Serialize + DeserializeOwned>(object: &K) -> K {
+    let mut copy = serde_json::to_value(object).unwrap();
+    let meta = object.meta();
+    copy["metadata"] = json!({"name": meta.name, "namespace": meta.namespace, "finalizers": meta.finalizers});
+    copy.as_object_mut().unwrap().remove("status");
+    serde_json::from_value(copy).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_restored_keeps_its_names_also_under_another_name() {
+    let server = Server::bind("two.example", "www IN A 198.51.100.1").await;
+    let lost = Box::pin(Cluster::start("paris", &server)).await;
+    lost.ask("app", "192.0.2.1").await;
+    lost.is_published("app").await;
+    let before = server.data("two.example").await;
+    let claim = lost.world.cluster::<DnsClaim>().get("app.two.example").await.unwrap();
+    let record = lost.world.of::<DnsRecord>(&lost.team).get("app").await.unwrap();
+    let team = lost.team.clone();
+    lost.operator.stop().await.unwrap();
+
+    for name in ["paris", "lyon"] {
+        let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+        let world = World {
+            client: install(&control_plane).await,
+        };
+        let created = PostParams::default();
+        let namespace = json!({"metadata": {"name": team, "labels": {"dns": "yes"}}});
+        let namespace: Namespace = serde_json::from_value(namespace).unwrap();
+        world.cluster::<Namespace>().create(&created, &namespace).await.unwrap();
+        world
+            .cluster::<DnsClaim>()
+            .create(&created, &backed_up(&claim))
+            .await
+            .unwrap();
+        world
+            .of::<DnsRecord>(&team)
+            .create(&created, &backed_up(&record))
+            .await
+            .unwrap();
+        world.open("two", "two.example", &server, "").await;
+        let operator = Operator::plain(&control_plane, &[&format!("--cluster={name}")]);
+
+        world.record(&team, "app", "Published").await;
+        let restored = world.cluster::<DnsClaim>().get("app.two.example").await.unwrap();
+        assert_eq!(restored.spec, claim.spec);
+        assert_eq!(server.data("two.example").await, before);
+        // What is asked for is written by the one that was restored, and by nobody else.
+        let other = world.team(&control_plane, "other").await;
+        let spec = "{name: app.two.example, targets: [192.0.2.9]}";
+        world.commit(&other, "app", spec).await;
+        world.record(&other, "app", "NameHeld").await;
+        world
+            .commit(&team, "text", "{name: app.two.example, type: TXT, values: [restored]}")
+            .await;
+        world.record(&team, "text", "Published").await;
+        world.delete(&team, "text").await;
+        eventually("it is as it was", async || {
+            (server.data("two.example").await == before).then_some(())
+        })
+        .await;
+        operator.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
