@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::Resource as _;
 use tremplin_core::api::dns::{ClaimSummary, Conflict};
 use tremplin_core::api::{DnsClaim, DnsRecord};
-use tremplin_core::app::names;
+use tremplin_core::app::records;
 use tremplin_core::dns::claim::{self, Holding, Key as ClaimedKey};
 use tremplin_core::dns::facts::Facts;
 use tremplin_core::dns::follow::Followed;
@@ -301,7 +301,7 @@ impl Dns {
         let known = self.namespaces.get(&cluster_key(namespace));
         let labels = known.as_ref().map(|known| known.labels.clone()).unwrap_or_default();
         let context = platform.namespace(namespace, &labels);
-        Some(names::followed(app, &platform, &context, addresses))
+        Some(records::followed(app, &platform, &context, addresses))
     }
 }
 

@@ -11,10 +11,10 @@ use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::StartupApp;
 use tremplin_core::api::startup_app::StartupAppSpec;
 use tremplin_core::app::hosts::{Carrier, HostFacts};
-use tremplin_core::app::names::{self, Applicant, Claimed, Name};
+use tremplin_core::app::names::{Applicant, Claimed, Name};
 use tremplin_core::app::observed::{Content, Observed};
 use tremplin_core::app::valid::ContentRef;
-use tremplin_core::app::{Reason, ReleaseRecord, content_refs, render, unexplained, validate};
+use tremplin_core::app::{Reason, ReleaseRecord, content_refs, records, render, unexplained, validate};
 use tremplin_core::dns::claim;
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
@@ -150,7 +150,7 @@ impl StartupApps {
             let mut owners = record.metadata.owner_references.iter().flatten();
             record.metadata.namespace.as_deref() == Some(namespace)
                 && record.metadata.deletion_timestamp.is_none()
-                && names::leads_from(record, host)
+                && records::leads_from(record, host)
                 && !owners.any(|owner| owner.uid == uid)
         });
         other.and_then(|record| record.metadata.name.clone())

@@ -20,6 +20,7 @@ mod offline;
 #[cfg(test)]
 mod properties;
 pub mod reasons;
+pub mod records;
 mod release;
 mod reminder;
 pub mod render;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
-use tremplin_core::app::names;
+use tremplin_core::app::records;
 use tremplin_core::dns::claim::{self, Key};
 use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Judgement, Observed};
@@ -141,7 +141,7 @@ impl View {
         };
         let addresses = self.addresses.as_ref().and_then(|known| known.get(name));
         let context = self.platform.namespace(&self.namespace, &self.labels);
-        Some(names::followed(
+        Some(records::followed(
             app,
             &self.platform,
             &context,
