@@ -309,7 +309,16 @@ fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, facts: &Facts) -
     outlook(record.spec.mail.as_ref(), name, &judgement.sets, facts)
 }
 
-fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, String) {
+/// What orders records by age. Times are of whole seconds: of one second, what is written comes before what is not.
+fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, bool, String) {
     let created = seen.meta().creation_timestamp.as_ref().map(|time| time.0);
-    (created, seen.uid().to_owned())
+    let is_written = match seen {
+        Seen::Object(record) => record
+            .status
+            .iter()
+            .flat_map(|status| &status.programmed)
+            .any(|set| !set.hash.is_empty()),
+        Seen::Malformed(_) => false,
+    };
+    (created, !is_written, seen.uid().to_owned())
 }
