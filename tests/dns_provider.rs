@@ -10,6 +10,8 @@ mod always_data;
 mod cases;
 #[path = "dns_provider/faults.rs"]
 mod faults;
+#[path = "dns_provider/kills.rs"]
+mod kills;
 #[path = "dns_provider/ovh.rs"]
 mod ovh;
 #[path = "dns_provider/route53.rs"]
@@ -84,5 +86,12 @@ on_each!(
         a_change_costs_few_requests,
         too_often_holds_for_all_zones_of_the_account,
     ],
+    [always_data, gandi, ovh, point_dns, powerdns, route53, scaleway]
+);
+
+on_each!(
+    kills,
+    behind_proxy,
+    [what_a_killed_program_began_is_finished],
     [always_data, gandi, ovh, point_dns, powerdns, route53, scaleway]
 );
