@@ -1,9 +1,9 @@
 //! What is at the names that something is asked for, and what that comes to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use tremplin_core::dns::plan::{Planned, Sets, Want};
+use tremplin_core::dns::plan::{Planned, Sets, Want, by_name};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 
 use super::write::{self, names, plan_all};
@@ -150,24 +150,30 @@ async fn read(
         is_same.then(|| (name.clone(), known))
     };
     let known: BTreeMap<Fqdn, Known> = wants.iter().filter_map(of_want).collect();
-    for mark in known.values().flat_map(|known| known.marks.keys()) {
-        names.remove(mark);
+    for name in known.iter().flat_map(|(name, known)| known.marks.keys().chain([name])) {
+        names.remove(name);
     }
-    let mut found = write::read(provider, &names).await?;
-    let mut doubted = BTreeSet::new();
-    for (name, known) in known {
-        if found.get(&name).cloned().unwrap_or_default() == known.here {
-            found.extend(known.marks);
-        } else {
-            doubted.extend(known.marks.into_keys());
+    let mut found = Sets::new();
+    if !known.is_empty() {
+        let seen = provider.look_again(&known.keys().cloned().collect()).await?;
+        let mut seen = by_name(seen);
+        for (name, known) in known {
+            let here = seen.remove(&name).unwrap_or_default();
+            if here == known.here {
+                found.extend(known.marks);
+                found.insert(name, here);
+            } else {
+                names.extend(known.marks.into_keys().chain([name]));
+            }
         }
     }
-    found.extend(write::read(provider, &doubted).await?);
+    found.extend(write::read(provider, &names).await?);
     Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use futures::FutureExt as _;
@@ -342,7 +348,7 @@ mod tests {
         provider.asked();
         let planned = carry_out(&provider, &mut left, "192.0.2.2").await;
         assert_eq!(planned.conflict.unwrap().reason, Reason::NotOurs);
-        assert_eq!(provider.asked()[..2], [["name"], ["mark"]]);
+        assert_eq!(provider.asked()[..2], [vec!["name"], vec!["name", "mark"]]);
         assert!(left.0.is_empty(), "what is another's is not remembered");
     }
 

@@ -42,6 +42,12 @@ pub trait Provider: Send + Sync {
     /// Every record set at these names, of whatever type, as written (served or not). The answer may hold more names.
     fn read<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>>;
 
+    /// The same of names of which it is known how they were left, and which are read to see that they still are so. What
+    /// a wildcard stands for may be told as if it were there: a change that goes by it is refused.
+    fn look_again<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>> {
+        self.read(names)
+    }
+
     /// Every record set of the zone.
     fn read_all(&self) -> BoxFuture<'_, Result<Vec<RrSet>, Failure>>;
 

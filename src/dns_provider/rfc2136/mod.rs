@@ -186,6 +186,22 @@ impl Rfc2136 {
         Ok(records)
     }
 
+    /// What is answered at each of these names, where it is anything.
+    async fn seen<'a>(
+        &self,
+        connection: &mut Connection<'_>,
+        names: &'a BTreeSet<Fqdn>,
+    ) -> Result<Vec<(&'a Fqdn, Vec<Record>)>, Failure> {
+        let mut seen = Vec::new();
+        for name in names {
+            let records = self.at(connection, name).await?;
+            if !records.is_empty() {
+                seen.push((name, records));
+            }
+        }
+        Ok(seen)
+    }
+
     /// Whether all these names are really there, and not made up from a wildcard: an update that changes nothing tells.
     async fn are_there(&self, connection: &mut Connection<'_>, names: &[&Fqdn]) -> Result<bool, Failure> {
         let mut message = self.update();
@@ -284,13 +300,7 @@ impl Provider for Rfc2136 {
                 return self.read_all().await;
             }
             let mut connection = self.server.connect().await?;
-            let mut found = Vec::new();
-            for name in names {
-                let records = self.at(&mut connection, name).await?;
-                if !records.is_empty() {
-                    found.push((name, records));
-                }
-            }
+            let mut found = self.seen(&mut connection, names).await?;
             let there: Vec<_> = found.iter().map(|(name, _)| *name).collect();
             if !there.is_empty() && !self.are_there(&mut connection, &there).await? {
                 // Some are made up from a wildcard: which?
@@ -303,6 +313,15 @@ impl Provider for Rfc2136 {
                 found = real;
             }
             Ok(wire::sets(found.iter().flat_map(|(_, records)| records)))
+        })
+    }
+
+    /// Whether it is really there, the prerequisites of a change ask anyway.
+    fn look_again<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>> {
+        Box::pin(async move {
+            let mut connection = self.server.connect().await?;
+            let seen = self.seen(&mut connection, names).await?;
+            Ok(wire::sets(seen.iter().flat_map(|(_, records)| records)))
         })
     }
 
