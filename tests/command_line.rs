@@ -113,6 +113,7 @@ async fn diff_goes_on_where_the_namespace_may_not_be_read() {
     let place = place().await;
     let rules = json!([
         {"apiGroups": ["tremplin.dev"], "resources": ["startupapps"], "verbs": ["get"]},
+        {"apiGroups": ["tremplin.dev"], "resources": ["dnsrecords"], "verbs": ["get", "list", "patch", "create"]},
         {"apiGroups": ["", "apps", "batch", "networking.k8s.io", "policy"], "verbs": ["get", "list", "patch", "create"],
          "resources": ["serviceaccounts", "services", "configmaps", "deployments", "cronjobs", "jobs", "ingresses", "poddisruptionbudgets"]},
     ]);

@@ -69,7 +69,9 @@ async fn carried_out(server: &Server, zone: &Zone, want: &Want) -> usize {
         assert_eq!(planned.conflict, None);
         // To tell the provider to publish changes nothing that the next one could see: once is enough.
         if !is_told {
-            CHANGING.map(|method| server.proxy().like(method, "", Fault::LoseAnswer));
+            for method in CHANGING {
+                server.proxy().like(method, "", Fault::LoseAnswer);
+            }
         }
         is_told = planned.changes.is_empty();
         let ended = apply(&*provider, &planned.changes).await;
@@ -77,7 +79,7 @@ async fn carried_out(server: &Server, zone: &Zone, want: &Want) -> usize {
         match ended {
             Ok(()) => return killed,
             Err(Failure::Unavailable(_)) => killed += 1,
-            Err(Failure::Busy { after: Some(wait) }) => tokio::time::sleep(wait).await,
+            Err(Failure::Busy { after: Some(delay) }) => tokio::time::sleep(delay).await,
             Err(failure) => panic!("{failure:?}"),
         }
     }
