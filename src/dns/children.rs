@@ -84,8 +84,8 @@ impl Answered {
 /// What the servers of delegations answered last.
 pub struct Children {
     known: Mutex<BTreeMap<Delegation, Answered>>,
-    /// What is being asked.
-    asking: Mutex<BTreeSet<Delegation>>,
+    /// What is being asked, and since when.
+    asking: Mutex<BTreeMap<Delegation, Instant>>,
     turns: Semaphore,
 }
 
@@ -105,16 +105,15 @@ impl Children {
         whole(&self.known).get(delegation).cloned()
     }
 
-    /// What was answered counts no more.
+    /// What was answered counts no more, nor what is being answered.
     pub fn forget(&self, delegation: &Delegation) {
+        whole(&self.asking).remove(delegation);
         whole(&self.known).remove(delegation);
     }
 
     /// Asks, and wakes the zone when it is known. Nothing is done while it is being asked. `servers`: the zone's own.
     pub fn ask(self: &Arc<Self>, delegation: Delegation, zone: &Zone, servers: Vec<Server>, wake: &Events) {
-        if !whole(&self.asking).insert(delegation.clone()) {
-            return;
-        }
+        let Some(began) = self.begin(&delegation) else { return };
         let (this, wake, key) = (self.clone(), wake.clone(), cluster_key(&zone.name));
         let parent = Parent {
             domain: zone.domain.clone(),
@@ -123,10 +122,32 @@ impl Children {
         tokio::spawn(async move {
             let Ok(_turn) = this.turns.acquire().await else { return };
             let silent = parent.silent_children(&delegation).await;
-            this.keep(&delegation, silent);
-            whole(&this.asking).remove(&delegation);
-            let _ = wake.send((key, Cause::Related));
+            if this.end(&delegation, began) {
+                this.keep(&delegation, silent);
+                let _ = wake.send((key, Cause::Related));
+            }
         });
+    }
+
+    /// When the asking begins; `None`: it goes on already.
+    fn begin(&self, delegation: &Delegation) -> Option<Instant> {
+        let mut asking = whole(&self.asking);
+        if asking.contains_key(delegation) {
+            return None;
+        }
+        let now = Instant::now();
+        asking.insert(delegation.clone(), now);
+        Some(now)
+    }
+
+    /// Whether what was asked from then on is still to be known.
+    fn end(&self, delegation: &Delegation, began: Instant) -> bool {
+        let mut asking = whole(&self.asking);
+        let counts = asking.get(delegation) == Some(&began);
+        if counts {
+            asking.remove(delegation);
+        }
+        counts
     }
 
     fn keep(&self, delegation: &Delegation, silent: Vec<String>) {
@@ -208,13 +229,27 @@ mod tests {
         assert_eq!(answered(&[], 36_000).believed(), YES);
     }
 
-    #[test]
-    fn since_when_servers_are_silent_is_kept_until_they_answer() {
-        let children = Children::default();
-        let delegation = Delegation {
+    fn delegation() -> Delegation {
+        Delegation {
             name: Fqdn::parse("x.z.org").unwrap(),
             hosts: ["ns1.example.net".to_owned()].into(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_is_doubted_while_it_is_asked_is_asked_anew() {
+        let (children, delegation) = (Children::default(), delegation());
+        let before = children.begin(&delegation).unwrap();
+        assert_eq!(children.begin(&delegation), None, "it is asked once at a time");
+        children.forget(&delegation);
+        let after = children.begin(&delegation).unwrap();
+        assert!(!children.end(&delegation, before), "it was answered before the doubt");
+        assert!(children.end(&delegation, after));
+    }
+
+    #[test]
+    fn since_when_servers_are_silent_is_kept_until_they_answer() {
+        let (children, delegation) = (Children::default(), delegation());
         let told = |silent: &[&str]| {
             children.keep(&delegation, silent.iter().map(|&server| server.to_owned()).collect());
             children.known(&delegation).unwrap()
