@@ -100,12 +100,26 @@ struct Report {
     breaker_tripped_at: Option<Timestamp>,
     /// The names that each namespace holds.
     claims: BTreeMap<String, Vec<String>>,
+    /// Names whose data are still in the zone, although nobody asks for them any more.
+    withdrawals: Vec<Withdrawal>,
     /// Names that nobody uses, and that are kept from others.
     quarantines: Vec<Quarantine>,
     /// DnsRecords that are not ready.
     troubled: Vec<Troubled>,
     /// What would be written, where nothing is.
     plan: Vec<PlannedChange>,
+}
+
+/// Data that are about to be taken out of the zone.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Withdrawal {
+    name: String,
+    #[serde(rename = "type")]
+    type_: String,
+    holder: String,
+    /// What keeps them there.
+    message: String,
 }
 
 /// A name that nobody uses.
@@ -158,6 +172,7 @@ impl Report {
             deletions: breaker.deletions.iter().map(|deletions| deletions.count).sum(),
             breaker_tripped_at: breaker.tripped_at.map(|at| at.0),
             claims: BTreeMap::new(),
+            withdrawals: Vec::new(),
             quarantines: Vec::new(),
             troubled: Vec::new(),
             plan: status.plan,
@@ -214,6 +229,14 @@ impl Report {
                 self.findings
                     .push(format!("{}: {}", claim.spec.key, text(orphaned, "/message")));
             }
+            let message = condition(value, "Ready").map_or("", |ready| text(ready, "/message"));
+            let withdrawals = claim.spec.withdrawals.into_iter();
+            self.withdrawals.extend(withdrawals.map(|withdrawal| Withdrawal {
+                name: withdrawal.name,
+                type_: withdrawal.type_,
+                holder: holder.clone(),
+                message: message.to_owned(),
+            }));
             let approvals = claim.status.map(|status| status.approvals).unwrap_or_default();
             self.findings.extend(approvals.iter().map(|asked| {
                 let values = asked.values.join(", ");
@@ -264,6 +287,14 @@ impl Report {
                 .map(|(namespace, keys)| [namespace.clone(), keys.len().to_string(), keys.join(", ")]);
             told += "\nNames by namespace\n";
             told += &table(["NAMESPACE", "HELD", "NAMES"], rows);
+        }
+        if !self.withdrawals.is_empty() {
+            let rows = self.withdrawals.iter().map(|left| {
+                let message = left.message.lines().next().unwrap_or_default();
+                [&left.name, &left.type_, &left.holder, message].map(str::to_owned)
+            });
+            told += "\nStill to be withdrawn\n";
+            told += &table(["NAME", "TYPE", "HOLDER", "MESSAGE"], rows);
         }
         if !self.quarantines.is_empty() {
             let rows = self.quarantines.iter().map(|quarantine| {

@@ -95,6 +95,24 @@ fn what_waits_for_the_platform_team_is_found() {
 }
 
 #[test]
+fn what_is_not_withdrawn_yet_is_told_with_the_reason() {
+    let ready = json!({"type": "Ready", "status": "False", "reason": "Withdrawing", "message": "the provider is away", "lastTransitionTime": "2026-11-02T00:00:00Z"});
+    let mut leaving = claim(
+        "a.z.example",
+        "z.example",
+        "blue",
+        &json!({"status": {"conditions": [ready]}}),
+    );
+    leaving["spec"]["withdrawals"] = json!([{"name": "www.a.z.example", "type": "AAAA"}]);
+    let report = Report::new(&zone(&json!({})), &[], &[leaving], Timestamp::UNIX_EPOCH).unwrap();
+    let words = report.in_words();
+    assert!(
+        words.contains("www.a.z.example  AAAA  blue    the provider is away\n"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_zone_that_is_well_has_no_findings() {
     let zone = zone(
         &json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": "2026-11-02T00:00:00Z"}]}),
