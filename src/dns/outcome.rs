@@ -26,6 +26,8 @@ use crate::key::Key;
 const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
 /// How often that is doubled for one name that fails again and again.
 const MOST_DOUBLED: u32 = 6;
+/// When a provider that refuses all of a zone, which takes a human, is tried again.
+const REFUSING_AGAIN: Duration = Duration::from_mins(1);
 /// When a zone to which somebody else wrote meanwhile is read again.
 const READ_AGAIN: Duration = Duration::from_millis(50);
 
@@ -40,7 +42,12 @@ impl From<Failure> for Trouble {
         let again = match failure {
             // As it asked for.
             Failure::Busy { after: Some(after) } => after,
-            _ => PROVIDER_AGAIN,
+            Failure::Unavailable(_) | Failure::Busy { after: None } | Failure::Changed(_) => PROVIDER_AGAIN,
+            Failure::Unauthorized(_)
+            | Failure::NoZone(_)
+            | Failure::NoApi(_)
+            | Failure::Refused(_)
+            | Failure::Settings(_) => REFUSING_AGAIN,
         };
         Self {
             fault: providers::fault(&failure),
@@ -325,6 +332,7 @@ mod tests {
         };
         assert_eq!(busy(Some(90)).again, Duration::from_secs(90));
         assert_eq!(busy(None).again, PROVIDER_AGAIN);
+        assert_eq!(Trouble::from(Failure::Refused(String::new())).again, REFUSING_AGAIN);
         // What is told does not change with every second.
         assert_eq!(busy(Some(90)).fault, busy(Some(89)).fault);
     }
