@@ -16,7 +16,7 @@ use kube::api::DeleteParams;
 use tremplin_core::api::{DnsRecord, DnsZone};
 use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
 use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
-use tremplin_e2e::dns::query::RecordType;
+use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 use world::{Server, World, message};
 
@@ -43,6 +43,16 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
     .await;
     world.record(&blue, "app", "Published").await;
     assert_eq!(server.ask("app.slow.example", RecordType::A).await, ["192.0.2.1"]);
+    // A change of the TTL alone is published no sooner.
+    let spec = "{name: app.slow.example, targets: [192.0.2.1], ttlSeconds: 900}";
+    world.commit(&blue, "app", spec).await;
+    let status = world.record(&blue, "app", "Published").await.status.unwrap();
+    let answer = query::ask(server.dns(), "app.slow.example", RecordType::A)
+        .await
+        .unwrap();
+    assert_eq!(answer.answers.first().unwrap().ttl, 900);
+    let told = message(&status.conditions, "Propagated");
+    assert!(told.contains("the answer before (its TTL of 300 s)"), "{told}");
     let zone = world.cluster::<DnsZone>().get("slow").await.unwrap();
     assert_eq!(message(&zone.status.unwrap().conditions, "Ready"), "");
     let Server::Ovh(fake) = server else { unreachable!() };

@@ -131,7 +131,8 @@ impl Round<'_> {
         let serial = self.authorities.start.map(|start| i64::from(start.serial));
         // What was refused may have been read while somebody else wrote, and before that was audited.
         let is_refused = |key: &Key| self.refusal(key).is_some();
-        let unchanged = serial.is_some()
+        let unchanged = self.provider.profile().serial_moves
+            && serial.is_some()
             && serial == self.facts.kept.audited_serial
             && !self.dns.records_of(self.zone).iter().any(is_refused);
         if unchanged && told.is_some() && !is_requested {

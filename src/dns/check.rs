@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 use tremplin_core::api::dns::AuthorityAnswer;
+use tremplin_core::dns::caches::Held;
 use tremplin_core::dns::status::{Progress, Served, proven};
 use tremplin_core::dns::{Change, Fqdn};
 
@@ -13,7 +14,7 @@ use super::authorities::Authorities;
 use super::board::Work;
 use super::drift;
 use super::providers;
-use super::write::{self, Asking};
+use super::write::Asking;
 use super::zones::Round;
 use crate::dns_provider::authority::{self, Server};
 
@@ -50,13 +51,10 @@ impl Round<'_> {
             for (record, answers) in behind.into_iter().zip(asked) {
                 let names = record.names().into_iter();
                 let own: Vec<&Change> = names.filter_map(|name| of_names.get(name)).flatten().copied().collect();
-                let before = record.record.status.as_ref();
-                let visible_after = write::visible_after(own.iter().copied(), negative, self.now)
-                    .or_else(|| Some(before?.visible_after.as_ref()?.0).filter(|at| *at > self.now));
                 let served = Served {
                     answers,
                     unasked: self.authorities.unknown.clone(),
-                    visible_after,
+                    held: Held::after(own.iter().copied(), negative, self.now),
                     stage: self.provider.profile().stage(deployed),
                 };
                 if served.is_published() || wait.is_none() {
@@ -178,12 +176,13 @@ impl Round<'_> {
             if let Some(why) = self.authorities.silent.get(&server.address) {
                 return answer(Some(why.clone()));
             }
+            let with_ttl = self.provider.profile().proves_by_ttl();
             let whole = record.answered.iter().map(|set| (set, true));
             for (set, alone) in whole.chain(record.included.iter().map(|set| (set, false))) {
-                let asked = if alone {
-                    authority::compare(server.address, set).await
-                } else {
-                    authority::includes(server.address, set).await
+                let asked = match (alone, with_ttl) {
+                    (true, true) => authority::compare_with_ttl(server.address, set).await,
+                    (true, false) => authority::compare(server.address, set).await,
+                    (false, _) => authority::includes(server.address, set).await,
                 };
                 if let Ok(Some(why)) | Err(why) = asked {
                     return answer(Some(format!("{} {}: {why}", set.name, set.type_)));

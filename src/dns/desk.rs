@@ -8,9 +8,10 @@ use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{AuthorityAnswer, PlannedChange, Request, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsZone};
+use tremplin_core::dns::caches::{Cached, Held};
 use tremplin_core::dns::claim::Key as ClaimedKey;
 use tremplin_core::dns::desk::{self, Seen, Wanted};
-use tremplin_core::dns::status::{Progress, Served, ZoneFacts, proven};
+use tremplin_core::dns::status::{Progress, Served, ZoneFacts, is_published, proven};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
@@ -351,12 +352,18 @@ impl Desk<'_> {
         } else {
             "nothing new is asked of the desk"
         };
-        Served {
+        let mut served = Served {
             answers,
             unasked: self.authorities.unknown.clone(),
-            visible_after: None,
+            held: None,
             stage: stage.to_owned(),
+        };
+        if served.is_published() && !(record.was_written && is_published(&record.record)) {
+            // What was there before, nobody has read: that there was nothing is what caches hold of a new name.
+            let negative = self.authorities.start.map(|start| Cached::Negative(start.negative_ttl));
+            served.held = negative.and_then(|cached| Held::from_now(cached, self.now));
         }
+        served
     }
 
     /// Strikes off what is as it is to be. Tells whether nothing is left.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsRecord};
@@ -13,7 +12,7 @@ use tremplin_core::dns::ownership::Owner;
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::Profile;
 use tremplin_core::dns::status::Finding;
-use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
+use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
 use super::board::Work;
@@ -243,22 +242,6 @@ pub async fn read(provider: &dyn Provider, names: &BTreeSet<Fqdn>) -> Result<Set
         provider.read(names).await?
     };
     Ok(plan::by_name(sets))
-}
-
-/// When older and negative answers about these changes have left every cache: by the TTL of what was there, or for what
-/// was not there by how long a zone's negative answers are kept.
-pub fn visible_after<'a>(
-    changes: impl IntoIterator<Item = &'a Change>,
-    negative_ttl: Option<u32>,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let ttls = changes.into_iter().filter_map(|change| match &change.before {
-        Some(before) => Some(before.ttl),
-        None => negative_ttl,
-    });
-    let longest = i64::from(ttls.max()?);
-    // A status keeps whole seconds: compared with more, it would be written again at every round.
-    Timestamp::from_second(now.as_second() + 1 + longest).ok()
 }
 
 /// A zone's refusal to be written, for its records.

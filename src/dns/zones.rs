@@ -9,7 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::dns::{DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::Planned;
-use tremplin_core::dns::status::{ZoneFacts, zone_status};
+use tremplin_core::dns::status::{ZoneFacts, is_to_be_checked, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
@@ -113,6 +113,10 @@ impl Dns {
         }
         if zone.provider == ProviderType::Request {
             return self.desk_round(object, &zone).await;
+        }
+        let told = object.status.as_ref();
+        if told.is_some_and(|told| is_to_be_checked(told, (self.now)())) {
+            self.forget_provider(&name);
         }
         let Ready {
             provider,

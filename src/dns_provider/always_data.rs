@@ -37,6 +37,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Immediate,
     reads_by_name: 4,
     snapshots: false,
+    serial_moves: true,
     // 10 writes a minute, of which 50 may come at once; of 250 reads a minute we take a fifth.
     rate: Some(Rate {
         requests: 250,

@@ -136,6 +136,20 @@ pub async fn compare(server: SocketAddr, wanted: &RrSet) -> Result<Option<String
     differs(server, wanted, |found| found.values == wanted.values).await
 }
 
+/// Whether a server answers a set as asked for, with its TTL. `Ok(Some(why))`: it answers something else.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn compare_with_ttl(server: SocketAddr, wanted: &RrSet) -> Result<Option<String>, String> {
+    let why = compare(server, wanted).await?;
+    if why.is_some() || wanted.type_ == RecordType::Alias {
+        return Ok(why);
+    }
+    let found = lookup(server, &wanted.name, &wanted.type_).await?;
+    let other = found.filter(|found| found.ttl != wanted.ttl);
+    Ok(other.map(|found| format!("answers with a TTL of {} s", found.ttl)))
+}
+
 /// Whether a server answers all of a set, whatever stands beside it. `Ok(Some(why))`: it does not.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Immediate,
     reads_by_name: 10,
     snapshots: true,
+    serial_moves: true,
     rate: Some(Rate {
         requests: 1_000,
         writes: 1_000,

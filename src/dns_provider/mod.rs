@@ -121,6 +121,7 @@ const BY_HAND: Profile = Profile {
     publication: Publication::Asynchronous,
     reads_by_name: 0,
     snapshots: false,
+    serial_moves: true,
     rate: None,
 };
 

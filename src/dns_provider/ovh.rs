@@ -38,11 +38,12 @@ pub(super) const PROFILE: Profile = Profile {
     max_ttl: 0x7fff_ffff,
     atomicity: Atomicity::Record,
     alias: Alias::Never,
-    without: &[],
+    without: &[RecordType::Ds],
     publication: Publication::Explicit,
     // One call per name and one per record there; the export is one call.
     reads_by_name: 4,
     snapshots: false,
+    serial_moves: true,
     // No figure is published; external-dns keeps to this.
     rate: Some(Rate {
         requests: 20,

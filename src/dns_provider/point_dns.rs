@@ -34,6 +34,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Immediate,
     reads_by_name: 4,
     snapshots: false,
+    serial_moves: true,
     // No figure is published.
     rate: Some(Rate {
         requests: 5,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use futures::future::BoxFuture;
 use http::{HeaderName, Method, StatusCode};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tremplin_core::api::dns as api;
@@ -31,6 +32,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Immediate,
     reads_by_name: 20,
     snapshots: false,
+    serial_moves: true,
     rate: None,
 };
 
@@ -39,6 +41,7 @@ pub(super) struct PowerDns {
     client: Client,
     server: String,
     domain: Fqdn,
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +87,7 @@ impl PowerDns {
             client,
             server: settings.server_id.clone().unwrap_or_else(|| "localhost".into()),
             domain: parts.domain.clone(),
+            expires_at: parts.secret.expires_at()?,
         })
     }
 
@@ -172,7 +176,9 @@ impl Provider for PowerDns {
                     self.domain, zone.kind
                 )));
             }
-            Ok(Credential::default())
+            Ok(Credential {
+                expires_at: self.expires_at,
+            })
         })
     }
 

@@ -44,6 +44,8 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Asynchronous,
     reads_by_name: 10,
     snapshots: false,
+    // It stays what it was when the zone was made, unless somebody sets it.
+    serial_moves: false,
     // Per account, whoever asks.
     rate: Some(Rate {
         requests: 5,

@@ -36,6 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Asynchronous,
     reads_by_name: 10,
     snapshots: false,
+    serial_moves: true,
     // No figure is published.
     rate: Some(Rate {
         requests: 10,

@@ -14,10 +14,14 @@ use crate::world::{Server, World, message};
 const HOST: &str = "app.drift.example";
 
 async fn opened(zone: &str, spec: &str) -> (World, Server, String) {
+    let server = Server::bind(&format!("{zone}.example"), "www IN A 198.51.100.1").await;
+    opened_at(server, zone, spec).await
+}
+
+async fn opened_at(server: Server, zone: &str, spec: &str) -> (World, Server, String) {
     let (control_plane, client) = start().await;
     let world = World { client };
     let domain = format!("{zone}.example");
-    let server = Server::bind(&domain, "www IN A 198.51.100.1").await;
     world.open(zone, &domain, &server, spec).await;
     let blue = world.team(control_plane, "blue").await;
     let record = format!("{{name: app.{domain}, targets: [192.0.2.1]}}");
@@ -80,6 +84,17 @@ async fn drift_is_found_by_the_interval_without_being_asked_for() {
             Some(set(host, "A", 300, &["203.0.113.6"])),
         )
         .await;
+    corrected(&world, &blue, 1).await;
+    assert_eq!(server.ask(host, RecordType::A).await, ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn drift_is_found_where_the_serial_never_moves() {
+    let server = Server::route53("still.example", "www IN A 198.51.100.1").await;
+    let (world, server, blue) = opened_at(server, "still", "{drift: {intervalSeconds: 10}}").await;
+    let host = "app.still.example";
+    let wrong = set(host, "A", 300, &["203.0.113.6"]);
+    server.tamper("still.example", host, "A", Some(wrong)).await;
     corrected(&world, &blue, 1).await;
     assert_eq!(server.ask(host, RecordType::A).await, ["192.0.2.1"]);
 }

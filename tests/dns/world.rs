@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::ControlPlane;
-use tremplin_e2e::dns::fake::Ovh;
+use tremplin_e2e::dns::fake::{FakeOptions, Ovh, Route53};
 use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
@@ -28,6 +28,8 @@ pub enum Server {
     PowerDns(PowerDns),
     /// A fake of the service, which serves what it was told to publish.
     Ovh(Ovh),
+    /// A fake of the service, whose serial never moves.
+    Route53(Route53),
 }
 
 impl Server {
@@ -49,12 +51,21 @@ impl Server {
         Self::PowerDns(PowerDns::start(PowerDnsOptions { zones }).await.unwrap())
     }
 
+    pub async fn route53(zone: &str, records: &str) -> Self {
+        let options = FakeOptions {
+            zone: ZoneText::with(zone, records),
+            ..FakeOptions::new(zone)
+        };
+        Self::Route53(Route53::start(options).await.unwrap())
+    }
+
     /// Where it answers questions.
     pub fn dns(&self) -> SocketAddr {
         match self {
             Self::Bind(bind) => bind.address(),
             Self::PowerDns(server) => server.dns(),
             Self::Ovh(fake) => fake.dns(),
+            Self::Route53(fake) => fake.dns(),
         }
     }
 
@@ -68,6 +79,9 @@ impl Server {
                 json!({"type": "PowerDNS", "secretRef": {"name": secret}, "powerDNS": {"url": server.url()}})
             }
             Self::Ovh(fake) => json!({"type": "OVH", "secretRef": {"name": secret}, "ovh": {"url": fake.url()}}),
+            Self::Route53(fake) => {
+                json!({"type": "Route53", "secretRef": {"name": secret}, "route53": {"url": fake.url()}})
+            }
         }
     }
 
@@ -83,6 +97,10 @@ impl Server {
                 ("application-key", fake.application_key()),
                 ("application-secret", fake.application_secret()),
                 ("consumer-key", fake.consumer_key()),
+            ]),
+            Self::Route53(fake) => BTreeMap::from([
+                ("access-key-id", fake.access_key_id()),
+                ("secret-access-key", fake.secret_access_key()),
             ]),
         }
     }
@@ -180,7 +198,7 @@ impl World {
     /// The same, with a proxy between the operator and the provider.
     pub async fn open_behind_proxy(&self, name: &str, domain: &str, server: &Server, spec: &str) -> FaultProxy {
         let mut provider = server.provider(name);
-        let settings = ["powerDNS", "ovh"]
+        let settings = ["powerDNS", "ovh", "route53"]
             .into_iter()
             .find(|field| provider.get(field).is_some());
         let url = &mut provider[settings.unwrap()]["url"];

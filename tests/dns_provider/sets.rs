@@ -68,7 +68,12 @@ async fn a_snapshot_has_a_name() {
 
 #[tokio::test]
 async fn the_end_of_a_token_is_told_where_the_provider_does_not() {
-    for server in [Server::gandi().await, Server::scaleway().await] {
+    for server in [
+        Server::gandi().await,
+        Server::scaleway().await,
+        Server::powerdns().await,
+        Server::bind().await,
+    ] {
         assert_eq!(server.provider().verify().await.unwrap().expires_at, None);
         let credential = server.until("2027-01-31T00:00:00Z").verify().await.unwrap();
         assert_eq!(credential.expires_at.unwrap().to_string(), "2027-01-31T00:00:00Z");

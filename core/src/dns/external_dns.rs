@@ -263,6 +263,7 @@ pub const PROFILE: profile::Profile = profile::Profile {
     // Whether a name is free is asked name by name.
     reads_by_name: usize::MAX,
     snapshots: false,
+    serial_moves: true,
     rate: None,
 };
 

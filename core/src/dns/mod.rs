@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod breaker;
+pub mod caches;
 pub mod change;
 pub mod cidr;
 pub mod circle;

@@ -23,6 +23,9 @@ pub struct Profile {
     pub reads_by_name: usize,
     /// Whether it keeps snapshots of the zone itself.
     pub snapshots: bool,
+    /// Whether every change moves the serial of the zone's SOA. Where it does not, what others changed is found by
+    /// reading alone.
+    pub serial_moves: bool,
     /// What it is asked at most.
     pub rate: Option<Rate>,
 }
@@ -74,6 +77,12 @@ pub struct Rate {
 }
 
 impl Profile {
+    /// Whether the TTL that is answered proves that a change is served: the provider serves later than it is written
+    /// to, and what it was given exactly.
+    pub fn proves_by_ttl(&self) -> bool {
+        matches!(self.publication, Publication::Explicit | Publication::Asynchronous)
+    }
+
     /// A TTL as the provider will keep it.
     pub fn clamp_ttl(&self, ttl: u32) -> u32 {
         ttl.clamp(self.min_ttl, self.max_ttl)

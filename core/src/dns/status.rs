@@ -5,8 +5,8 @@ mod record;
 mod zone;
 
 pub use claim::{ClaimFacts, claim_status};
-pub use record::{DELEGATED, Finding, Progress, RecordFacts, Served, proven, record_status};
-pub use zone::{REFUSED, ZoneFacts, zone_status};
+pub use record::{DELEGATED, Finding, Progress, RecordFacts, Served, is_published, proven, record_status};
+pub use zone::{REFUSED, ZoneFacts, is_to_be_checked, zone_status};
 
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
 use crate::fault::{Class, Fault};

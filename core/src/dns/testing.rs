@@ -39,6 +39,7 @@ pub fn profile() -> Profile {
         publication: Publication::Immediate,
         reads_by_name: 10,
         snapshots: false,
+        serial_moves: true,
         rate: None,
     }
 }

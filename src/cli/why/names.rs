@@ -97,7 +97,12 @@ pub fn of_record(record: &Value, times: Times) -> Vec<Exhibit> {
     }
     found.extend(servers(record, times));
     if let Some(after) = later(record, "/status/visibleAfter", times) {
-        found.push(exhibit("Caches", format!("may keep an older answer until {after}")));
+        let mut caches = exhibit("Caches", format!("may keep an older answer until {after}"));
+        let held = condition(record, "Propagated").filter(|held| text(held, "/status") == "False");
+        caches
+            .details
+            .extend(held.map(|held| text(held, "/message").to_owned()));
+        found.push(caches);
     }
     if let Some(at) = time(record, "/status/drift/detectedAt", times) {
         let (kind, often) = (

@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use hickory_proto::op::update_message::UpdateMessage;
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as Code};
+use jiff::Timestamp;
 use tremplin_core::api::dns as api;
 use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
@@ -47,6 +48,7 @@ pub(super) const PROFILE: Profile = Profile {
     publication: Publication::Immediate,
     reads_by_name: 200,
     snapshots: false,
+    serial_moves: true,
     rate: None,
 };
 
@@ -55,6 +57,7 @@ pub(super) struct Rfc2136 {
     server: Server,
     domain: Fqdn,
     apex: Name,
+    expires_at: Option<Timestamp>,
 }
 
 impl Rfc2136 {
@@ -63,6 +66,7 @@ impl Rfc2136 {
             server: Server::new(&settings.server, parts.secret)?,
             domain: parts.domain.clone(),
             apex: wire::name(parts.domain)?,
+            expires_at: parts.secret.expires_at()?,
         })
     }
 
@@ -290,7 +294,9 @@ impl Provider for Rfc2136 {
             }
             // An update of nothing: whether this is the primary, and takes updates by this key at all.
             self.are_there(&mut connection, &[&self.domain]).await?;
-            Ok(Credential::default())
+            Ok(Credential {
+                expires_at: self.expires_at,
+            })
         })
     }
 

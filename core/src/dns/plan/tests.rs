@@ -16,6 +16,7 @@ fn profile(atomicity: Atomicity) -> Profile {
         publication: Publication::Immediate,
         reads_by_name: 10,
         snapshots: false,
+        serial_moves: true,
         rate: None,
     }
 }

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
+use crate::dns::caches::Held;
 use crate::dns::judge::{Judgement, programmed};
 use crate::dns::outlook::{MAIL_READY, Outlook, TARGET_RESOLVES};
 use crate::dns::reasons::Reason;
@@ -57,8 +58,8 @@ pub struct Progress {
 pub struct Served {
     /// What the authoritative servers answer.
     pub answers: Vec<AuthorityAnswer>,
-    /// When older and negative answers have left every cache, if any can be in one.
-    pub visible_after: Option<Timestamp>,
+    /// What caches hold after the writer's last change of it, if anything.
+    pub held: Option<Held>,
     /// Why no authoritative server was asked, if none was.
     pub unasked: Option<String>,
     /// How far it is, as its provider tells: see [`crate::dns::Profile::stage`].
@@ -99,6 +100,12 @@ const PROGRAMMED: &str = "Programmed";
 const PUBLISHED: &str = "Published";
 const PROPAGATED: &str = "Propagated";
 
+/// Whether the status of a record says that every authoritative server answers as asked.
+pub fn is_published(record: &DnsRecord) -> bool {
+    let status = record.status.as_ref();
+    status.is_some_and(|status| conditions::is_true(&status.conditions, PUBLISHED))
+}
+
 /// The status of a record.
 pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordStatus {
     let old = record.status.clone().unwrap_or_default();
@@ -136,7 +143,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
             for condition in old.conditions.iter().filter(|condition| !looks(&condition.type_)) {
                 carry(&mut conditions, condition);
             }
-            propagated(&mut conditions, old.visible_after.as_ref().map(|at| at.0), facts.now);
+            propagated(&mut conditions, &old, None, facts.now);
         }
         None => {
             // Before it is written: whatever becomes of this program or of the spec, it is known what may be there.
@@ -170,8 +177,8 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
                     status.authoritative.truncate(MOST_SERVERS);
                     // A writer that found it done already knows of no wait: the one that did it told.
                     let told = old.visible_after.as_ref().map(|at| at.0);
-                    status.visible_after = served.visible_after.max(told).map(Time);
-                    serve(&mut conditions, served, facts.now);
+                    status.visible_after = served.held.map(|held| held.until).max(told).map(Time);
+                    serve(&mut conditions, &old, served, facts.now);
                 }
             }
         }
@@ -248,14 +255,14 @@ fn not_programmed(conditions: &mut Conditions<'_>, fault: &Fault<Reason>) {
     not_ready(conditions, fault);
 }
 
-fn serve(conditions: &mut Conditions<'_>, served: &Served, now: Timestamp) {
+fn serve(conditions: &mut Conditions<'_>, old: &DnsRecordStatus, served: &Served, now: Timestamp) {
     conditions.set(PROGRAMMED, State::True, Reason::Written.as_str(), "");
     if served.is_published() {
         let servers: Vec<_> = served.answers.iter().map(|answer| answer.server.as_str()).collect();
         let message = format!("answered as asked by {}", servers.join(", "));
         conditions.set(PUBLISHED, State::True, Reason::Answered.as_str(), &message);
         conditions.set(READY, State::True, Reason::Published.as_str(), &message);
-        propagated(conditions, served.visible_after, now);
+        propagated(conditions, old, served.held, now);
         return;
     }
     let behind: Vec<String> = served
@@ -283,15 +290,22 @@ fn serve(conditions: &mut Conditions<'_>, served: &Served, now: Timestamp) {
     conditions.set(RECONCILING, State::True, Reason::Publishing.as_str(), &message);
 }
 
-fn propagated(conditions: &mut Conditions<'_>, visible_after: Option<Timestamp>, now: Timestamp) {
-    match visible_after {
-        Some(after) if after > now => {
-            let message =
-                format!("visible everywhere after {after:.0}: until then caches may hold an older or negative answer");
-            conditions.set(PROPAGATED, State::False, Reason::CachesHold.as_str(), &message);
-        }
-        _ => conditions.set(PROPAGATED, State::True, Reason::Visible.as_str(), ""),
-    }
+fn propagated(conditions: &mut Conditions<'_>, old: &DnsRecordStatus, held: Option<Held>, now: Timestamp) {
+    let told = old.visible_after.as_ref().map(|at| at.0);
+    let Some(until) = told.max(held.map(|held| held.until)).filter(|until| *until > now) else {
+        conditions.set(PROPAGATED, State::True, Reason::Visible.as_str(), "");
+        return;
+    };
+    let start = format!("visible everywhere after {until:.0}: until then caches may hold");
+    let message = match held.filter(|held| held.until == until) {
+        Some(held) => format!("{start} {}", held.cached),
+        // What it is, only the one knows that changed it, and told it.
+        None => conditions::find(&old.conditions, PROPAGATED)
+            .map(|told| told.message.clone())
+            .filter(|told| told.starts_with(&start))
+            .unwrap_or_else(|| format!("{start} an older or negative answer")),
+    };
+    conditions.set(PROPAGATED, State::False, Reason::CachesHold.as_str(), &message);
 }
 
 fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
@@ -306,6 +320,8 @@ fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::caches::Cached;
+    use crate::dns::testing::at;
 
     #[test]
     fn a_serial_is_that_of_the_first_answer_as_asked_for() {
@@ -333,7 +349,12 @@ mod tests {
             stage: "written at X".to_owned(),
             ..Served::default()
         };
-        serve(&mut conditions, &served, Timestamp::UNIX_EPOCH);
+        serve(
+            &mut conditions,
+            &DnsRecordStatus::default(),
+            &served,
+            Timestamp::UNIX_EPOCH,
+        );
         let conditions = conditions.finish();
         let told = &conditions::find(&conditions, READY).unwrap().message;
         assert!(
@@ -342,5 +363,30 @@ mod tests {
                 && told.contains("spec.authorities"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn what_caches_hold_is_told_until_they_hold_it_no_more() {
+        let mut old = DnsRecordStatus::default();
+        let mut told = |held: Option<Held>, now: i64| {
+            let mut conditions = Conditions::new(&old.conditions, 1, at(now));
+            let until = old.visible_after.as_ref().map(|at| at.0);
+            propagated(&mut conditions, &old, held, at(now));
+            old.conditions = conditions.finish();
+            old.visible_after = held.map(|held| held.until).max(until).map(Time);
+            let told = conditions::find(&old.conditions, PROPAGATED).unwrap();
+            (told.status.clone(), told.message.clone())
+        };
+        let negative = Held::from_now(Cached::Negative(300), at(0));
+        let first = told(negative, 0);
+        assert_eq!(
+            first.1,
+            "visible everywhere after 1970-01-01T00:05:01Z: until then caches may hold that there is no such name (the \
+             SOA's negative TTL of 300 s)"
+        );
+        assert_eq!(told(None, 10), first, "another round, or another program");
+        let older = Held::from_now(Cached::Older(60), at(20));
+        assert_eq!(told(older, 20), first, "what is held longer counts");
+        assert_eq!(told(None, 301).0, "True");
     }
 }

@@ -1,6 +1,7 @@
 //! The status of a DnsZone.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
@@ -23,6 +24,7 @@ pub struct ZoneFacts {
     pub kept: DnsZoneStatus,
 }
 
+const CREDENTIALS_VALID: &str = "CredentialsValid";
 const LONGEST_PLAN: usize = 50;
 const MOST_ORPHANS: usize = 50;
 const MOST_SNAPSHOTS: usize = 10;
@@ -39,19 +41,22 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     let mut status = facts.kept;
     status.observed_generation = Some(generation);
     status.mode = Some(zone.spec.mode.unwrap_or(ZoneMode::Report));
-    match &facts.credential {
-        // Valid when it was last tried: with time its end comes near.
-        None if is_true(&old.conditions, "CredentialsValid") => {
-            credential(&mut conditions, old.credentials_expire_at.as_ref().map(|at| at.0), now);
-        }
-        None => keep(&mut conditions, &old, "CredentialsValid"),
-        Some(Err(fault)) => conditions.set("CredentialsValid", State::False, fault.reason.as_str(), &told(fault)),
-        Some(Ok(expires_at)) => {
-            status.credentials_expire_at = expires_at.map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time);
-            credential(&mut conditions, *expires_at, now);
-        }
+    if let Some(Ok(expires_at)) = &facts.credential {
+        status.credentials_expire_at = expires_at.map(Time);
     }
-    let mut fault = facts.fault;
+    let ends = status.credentials_expire_at.as_ref().map(|at| at.0);
+    let ended = ends.filter(|at| *at <= now).map(ended);
+    match (&facts.credential, &ended) {
+        (Some(Err(fault)), _) | (_, Some(fault)) => {
+            conditions.set(CREDENTIALS_VALID, State::False, fault.reason.as_str(), &told(fault));
+        }
+        (None, None) if !is_true(&old.conditions, CREDENTIALS_VALID) => {
+            keep(&mut conditions, &old, CREDENTIALS_VALID);
+        }
+        // Valid when it was last tried: with time its end comes near.
+        _ => credential(&mut conditions, ends, now),
+    }
+    let mut fault = facts.fault.or(ended);
     match facts.authorities {
         None => keep(&mut conditions, &old, "Delegated"),
         Some(authorities) => {
@@ -129,18 +134,33 @@ fn keep(conditions: &mut Conditions<'_>, old: &DnsZoneStatus, type_: &str) {
     }
 }
 
+/// Whether the credential was found good before it ended: then nobody knows whether it still is.
+pub fn is_to_be_checked(status: &DnsZoneStatus, now: Timestamp) -> bool {
+    let has_ended = status.credentials_expire_at.as_ref().is_some_and(|at| at.0 <= now);
+    has_ended && is_true(&status.conditions, CREDENTIALS_VALID)
+}
+
+fn ended(at: Timestamp) -> Fault<Reason> {
+    let fix = "renew it in the Secret, with its `expires-at` where it has one";
+    Fault::stalled(
+        Reason::CredentialInvalid,
+        format!("the credential ended at {at:.0}"),
+        fix,
+    )
+}
+
 fn credential(conditions: &mut Conditions<'_>, expires_at: Option<Timestamp>, now: Timestamp) {
     match expires_at {
         Some(at) if at.duration_since(now).as_secs() < EXPIRY_WARNING => {
             let message = format!("the credential ends at {at:.0}: renew it in the Secret, it is read again by itself");
             conditions.set(
-                "CredentialsValid",
+                CREDENTIALS_VALID,
                 State::True,
                 Reason::CredentialExpiring.as_str(),
                 &message,
             );
         }
-        _ => conditions.set("CredentialsValid", State::True, Reason::CredentialValid.as_str(), ""),
+        _ => conditions.set(CREDENTIALS_VALID, State::True, Reason::CredentialValid.as_str(), ""),
     }
 }
 
@@ -177,7 +197,6 @@ mod tests {
     use super::*;
     use crate::api::dns::SnapshotStatus;
     use crate::dns::testing::at;
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     fn told_of(mode: Option<ZoneMode>, facts: ZoneFacts) -> DnsZoneStatus {
         let object = serde_json::json!({
@@ -214,14 +233,34 @@ mod tests {
         .unwrap();
         let ends = at(100 * 86_400);
         let mut reasons = Vec::new();
-        for (day, credential) in [(0, Some(Ok(Some(ends)))), (69, None), (71, None)] {
-            let old = zone.status.clone().unwrap_or_default();
-            let new = zone_status(&zone, facts(&old, credential), at(day * 86_400));
-            let told = crate::conditions::find(&new.conditions, "CredentialsValid").unwrap();
+        for (day, credential, is_ready) in [
+            (0, Some(Ok(Some(ends))), true),
+            (69, None, true),
+            (71, None, true),
+            // The provider may go on taking it: the Secret's own date is believed.
+            (101, Some(Ok(Some(ends))), false),
+            (102, None, false),
+            (103, Some(Ok(None)), true),
+        ] {
+            let (old, now) = (zone.status.clone().unwrap_or_default(), at(day * 86_400));
+            assert_eq!(is_to_be_checked(&old, now), day == 101, "once, on day {day}");
+            let new = zone_status(&zone, facts(&old, credential), now);
+            let told = crate::conditions::find(&new.conditions, CREDENTIALS_VALID).unwrap();
+            assert_eq!(is_true(&new.conditions, READY), is_ready, "day {day}");
             reasons.push(told.reason.clone());
             zone.status = Some(new);
         }
-        assert_eq!(reasons, ["CredentialValid", "CredentialValid", "CredentialExpiring"]);
+        assert_eq!(
+            reasons,
+            [
+                "CredentialValid",
+                "CredentialValid",
+                "CredentialExpiring",
+                "CredentialInvalid",
+                "CredentialInvalid",
+                "CredentialValid"
+            ]
+        );
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl NameServer {
                 soa,
                 turn: 0,
             })),
+            step: 1,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let udp = UdpSocket::bind(address)
@@ -82,6 +83,8 @@ pub struct Published {
     origin: Arc<str>,
     turns: Arc<AtomicU64>,
     current: Arc<RwLock<Current>>,
+    /// By how much the serial grows with what is served.
+    step: u32,
 }
 
 struct Current {
@@ -96,6 +99,11 @@ impl Published {
         &self.origin
     }
 
+    /// The same, whose serial stays as it is whatever is published through this.
+    pub(super) fn with_still_serial(self) -> Self {
+        Self { step: 0, ..self }
+    }
+
     /// The serial that is served.
     pub fn serial(&self) -> u32 {
         self.read().soa.serial
@@ -106,7 +114,7 @@ impl Published {
         self.read().soa.to_string()
     }
 
-    /// Serves these records from now on, in the place of all others and under the next serial.
+    /// Serves these records from now on, in the place of all others and under the next serial where that moves.
     ///
     /// # Errors
     /// If a name server would refuse them; what was served before still is.
@@ -126,7 +134,7 @@ impl Published {
             return Ok(());
         }
         let mut soa = current.soa.clone();
-        soa.serial += 1;
+        soa.serial += self.step;
         let zone = Arc::new(Zone::new(&self.origin, soa.clone(), rows)?);
         *current = Current { zone, soa, turn };
         Ok(())

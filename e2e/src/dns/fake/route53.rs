@@ -63,7 +63,7 @@ impl Route53 {
         Self::start_with(&options, "", |published| {
             Ok(Route53Service {
                 keys: Keys::new()?,
-                published,
+                published: published.with_still_serial(),
                 delay,
                 public: Sets::default(),
                 private: Sets::default(),
