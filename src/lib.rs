@@ -11,6 +11,7 @@
 //! * [`cluster`]: every read from and write to the Kubernetes API.
 //! * [`dns_provider`]: those who serve DNS zones.
 //! * [`startup_app`]: the slice of a kind: what is read, and in which order things are done.
+//! * [`dns`]: the slice of DnsRecord, DnsZone and DnsClaim.
 //! * [`admin`], [`metrics`], [`telemetry`], [`platform_file`]: what surrounds them.
 
 pub mod admin;

@@ -133,7 +133,7 @@ fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
             profile: &profile,
             namespace: "team",
             labels: &labels,
-            environment: Some(Environment::Production),
+            environment: Some(Environment::Staging),
             claim: None,
             contact: None,
             claims_held: keys.len() - 1,
