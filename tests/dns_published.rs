@@ -50,7 +50,7 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
     let answer = query::ask(server.dns(), "app.slow.example", RecordType::A)
         .await
         .unwrap();
-    assert_eq!(answer.answers.first().unwrap().ttl, 900);
+    assert_eq!(answer.records.first().unwrap().ttl, 900);
     let told = message(&status.conditions, "Propagated");
     assert!(told.contains("the answer before (its TTL of 300 s)"), "{told}");
     let zone = world.cluster::<DnsZone>().get("slow").await.unwrap();

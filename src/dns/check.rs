@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 use tremplin_core::api::dns::AuthorityAnswer;
-use tremplin_core::dns::caches::Held;
-use tremplin_core::dns::status::{Progress, Served, proven};
+use tremplin_core::dns::caches::{Cached, Held};
+use tremplin_core::dns::status::{Progress, Served, is_published, proven};
 use tremplin_core::dns::{Change, Fqdn};
 
 use super::authorities::Authorities;
@@ -37,7 +37,6 @@ type Serials = BTreeMap<SocketAddr, Option<i64>>;
 impl Round<'_> {
     /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
     pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
-        let negative = self.authorities.start.map(|start| start.negative_ttl);
         let of_names = by_name(changes);
         let mut behind = asking;
         for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
@@ -51,12 +50,16 @@ impl Round<'_> {
             for (record, answers) in behind.into_iter().zip(asked) {
                 let names = record.names().into_iter();
                 let own: Vec<&Change> = names.filter_map(|name| of_names.get(name)).flatten().copied().collect();
-                let served = Served {
-                    answers,
-                    unasked: self.authorities.unknown.clone(),
-                    held: Held::after(own.iter().copied(), negative, self.now),
-                    stage: self.provider.profile().stage(deployed),
-                };
+                let served = self.with_caches(
+                    &record,
+                    &own,
+                    Served {
+                        answers,
+                        unasked: self.authorities.unknown.clone(),
+                        stage: self.provider.profile().stage(deployed),
+                        ..Served::default()
+                    },
+                );
                 if served.is_published() || wait.is_none() {
                     let published = served.is_published();
                     let served = self.proven(&record, served, &mut serials).await;
@@ -94,6 +97,25 @@ impl Round<'_> {
             },
         );
         Some(ASK_LATER)
+    }
+
+    /// With what caches hold: from when the servers answer as asked, which may be rounds after the change.
+    fn with_caches(&self, record: &Asking, own: &[&Change], told: Served) -> Served {
+        let negative = self.authorities.start.map(|start| start.negative_ttl);
+        let known = self.dns.board.progress(&record.key);
+        let known = known.filter(|progress| progress.wanted == record.programmed);
+        let known = known.and_then(|progress| progress.result.ok()).unwrap_or_default();
+        let changed = Cached::after(own.iter().copied(), negative);
+        let held = known.held.filter(|_| changed.is_none());
+        // Another program may have changed it: that there was nothing is what caches hold of a new name.
+        let unknown = || negative.map(Cached::Negative).filter(|_| !is_published(&record.record));
+        let cached = changed.or(known.cached).or_else(unknown);
+        let begins = || Held::from_now(cached.filter(|_| told.is_published())?, self.now);
+        Served {
+            cached,
+            held: held.or_else(begins),
+            ..told
+        }
     }
 
     /// Whether the provider says that it serves what was written: asked while servers are behind, and then rarely. What

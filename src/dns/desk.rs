@@ -355,6 +355,7 @@ impl Desk<'_> {
         let mut served = Served {
             answers,
             unasked: self.authorities.unknown.clone(),
+            cached: None,
             held: None,
             stage: stage.to_owned(),
         };

@@ -16,6 +16,16 @@ pub enum Cached {
 }
 
 impl Cached {
+    /// What is held longest after these changes: where something was, what was there, else that there was nothing.
+    /// `negative_ttl`: the zone's, if it is known.
+    pub fn after<'a>(changes: impl IntoIterator<Item = &'a Change>, negative_ttl: Option<u32>) -> Option<Self> {
+        let cached = changes.into_iter().filter_map(|change| match &change.before {
+            Some(before) => Some(Self::Older(before.ttl)),
+            None => negative_ttl.map(Self::Negative),
+        });
+        cached.max_by_key(|cached| cached.ttl())
+    }
+
     /// For how long, in seconds.
     fn ttl(self) -> u32 {
         match self {
@@ -43,24 +53,10 @@ pub struct Held {
 }
 
 impl Held {
-    /// What is held from now on; `None` where no time is that late.
+    /// What is held when the servers begin to answer otherwise now; `None` where no time is that late.
     pub fn from_now(cached: Cached, now: Timestamp) -> Option<Self> {
         let until = Timestamp::from_second(now.as_second() + 1 + i64::from(cached.ttl())).ok()?;
         Some(Self { cached, until })
-    }
-
-    /// After these changes: where something was, what was there, else that there was nothing. `negative_ttl`: the
-    /// zone's, if it is known.
-    pub fn after<'a>(
-        changes: impl IntoIterator<Item = &'a Change>,
-        negative_ttl: Option<u32>,
-        now: Timestamp,
-    ) -> Option<Self> {
-        let cached = changes.into_iter().filter_map(|change| match &change.before {
-            Some(before) => Some(Cached::Older(before.ttl)),
-            None => negative_ttl.map(Cached::Negative),
-        });
-        Self::from_now(cached.max_by_key(|cached| cached.ttl())?, now)
     }
 }
 
@@ -80,24 +76,18 @@ mod tests {
         };
         let create = Change::create(set(60));
         let replace = Change::replace(set(3600), set(60));
-        let held = |changes: &[Change], negative| {
-            let held = Held::after(changes, negative, at(100))?;
-            Some((held.cached, held.until.as_second() - at(100).as_second()))
-        };
+        let one = std::slice::from_ref;
+        assert_eq!(Cached::after(one(&create), Some(300)), Some(Cached::Negative(300)));
+        assert_eq!(Cached::after(one(&replace), Some(300)), Some(Cached::Older(3600)));
+        let both = [create.clone(), replace];
         assert_eq!(
-            held(std::slice::from_ref(&create), Some(300)),
-            Some((Cached::Negative(300), 301))
-        );
-        assert_eq!(
-            held(std::slice::from_ref(&replace), Some(300)),
-            Some((Cached::Older(3600), 3601))
-        );
-        assert_eq!(
-            held(&[create.clone(), replace], Some(7200)),
-            Some((Cached::Negative(7200), 7201)),
+            Cached::after(&both, Some(7200)),
+            Some(Cached::Negative(7200)),
             "the longest"
         );
-        assert_eq!(held(&[create], None), None, "nobody told how long");
-        assert_eq!(held(&[], Some(300)), None);
+        assert_eq!(Cached::after(one(&create), None), None, "nobody told how long");
+        assert_eq!(Cached::after(&[], Some(300)), None);
+        let held = Held::from_now(Cached::Older(3600), at(100)).unwrap();
+        assert_eq!(held.until, at(3701), "a second may have begun");
     }
 }

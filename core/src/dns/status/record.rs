@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{MOST_SERVERS, not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
-use crate::dns::caches::Held;
+use crate::dns::caches::{Cached, Held};
 use crate::dns::judge::{Judgement, programmed};
 use crate::dns::outlook::{MAIL_READY, Outlook, TARGET_RESOLVES};
 use crate::dns::reasons::Reason;
@@ -58,7 +58,9 @@ pub struct Progress {
 pub struct Served {
     /// What the authoritative servers answer.
     pub answers: Vec<AuthorityAnswer>,
-    /// What caches hold after the writer's last change of it, if anything.
+    /// What caches hold of what was before the writer's last change, if anything.
+    pub cached: Option<Cached>,
+    /// Until when, once the servers answer as asked.
     pub held: Option<Held>,
     /// Why no authoritative server was asked, if none was.
     pub unasked: Option<String>,
@@ -320,7 +322,6 @@ fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::caches::Cached;
     use crate::dns::testing::at;
 
     #[test]
