@@ -31,7 +31,7 @@ impl Dns {
                 // One at a time: else what a namespace asks for at once is all judged before any of it counts for its quota.
                 let _turn = self.claiming.lock().await;
                 let view = self.view(record);
-                if view.wants_claim() && view.holding(&namespace) == Holding::Free {
+                if view.judgement.wants_claim() && view.holding(&namespace) == Holding::Free {
                     self.create_claim(&view, &namespace).await?;
                 }
             }

@@ -12,7 +12,7 @@ use tremplin_core::dns::follow::Followed;
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place};
 use tremplin_core::dns::opened::{OpenZone, Opened};
 use tremplin_core::dns::outlook::{Outlook, outlook};
-use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone, circle, wanted};
+use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone, circle, neighbours, wanted};
 use tremplin_core::fault::Fault;
 
 use super::{Dns, claim_key, cluster_key};
@@ -39,14 +39,6 @@ pub struct View {
 }
 
 impl View {
-    /// Whether the record may have its name: nothing is missing, or only the platform team's approval.
-    pub(super) fn wants_claim(&self) -> bool {
-        match &self.judgement.verdict {
-            Ok(()) => true,
-            Err(fault) => matches!(fault.reason, Reason::WaitingForApproval | Reason::AppHasNoAddress),
-        }
-    }
-
     /// Who holds the name.
     pub(super) fn holding(&self, namespace: &str) -> Holding {
         claim::holding(self.claim.as_ref().map(|claim| &claim.spec), namespace)
@@ -255,20 +247,13 @@ impl Dns {
     fn alias(&self, name: &Fqdn, than: &DnsRecord) -> Option<Fqdn> {
         let mine = age(&Seen::Object(Box::new(than.clone())));
         let there = self.records.group(&Group::Name(name.to_string()));
-        there.iter().filter(|seen| age(seen) < mine).find_map(|seen| {
-            let Seen::Object(other) = &**seen else { return None };
-            let written = &other.status.as_ref()?.programmed;
-            let cname = RecordType::Cname;
-            if !written
-                .iter()
-                .any(|set| set.name == name.as_str() && set.type_ == cname.as_str())
-            {
-                return None;
-            }
-            let sets = wanted::without_zone(&other.spec, name, None).ok()?;
-            let set = sets.into_iter().find(|set| set.name == *name && set.type_ == cname)?;
-            Fqdn::parse(set.values.first()?).ok()
-        })
+        there
+            .iter()
+            .filter(|seen| age(seen) < mine)
+            .find_map(|seen| match &**seen {
+                Seen::Object(other) => neighbours::leads(other, name),
+                Seen::Malformed(_) => None,
+            })
     }
 
     /// How many other names of the zone a namespace holds. (Counted, not looked at: a namespace may hold thousands.)
@@ -309,16 +294,12 @@ fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, facts: &Facts) -
     outlook(record.spec.mail.as_ref(), name, &judgement.sets, facts)
 }
 
-/// What orders records by age. Times are of whole seconds: of one second, what is written comes before what is not.
-fn age(seen: &Seen<DnsRecord>) -> (Option<k8s_openapi::jiff::Timestamp>, bool, String) {
-    let created = seen.meta().creation_timestamp.as_ref().map(|time| time.0);
-    let is_written = match seen {
-        Seen::Object(record) => record
-            .status
-            .iter()
-            .flat_map(|status| &status.programmed)
-            .any(|set| !set.hash.is_empty()),
-        Seen::Malformed(_) => false,
-    };
-    (created, !is_written, seen.uid().to_owned())
+fn age(seen: &Seen<DnsRecord>) -> neighbours::Age {
+    match seen {
+        Seen::Object(record) => neighbours::age(record),
+        Seen::Malformed(malformed) => {
+            let created = malformed.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (created, true, seen.uid().to_owned())
+        }
+    }
 }

@@ -7,11 +7,11 @@ use serde_json::json;
 use tremplin_core::api::DnsRecord;
 use tremplin_core::api::dns::{DeletionPolicy, DnsRecordStatus, Withdrawal};
 use tremplin_core::conditions::{self, READY};
-use tremplin_core::dns::Reason;
 use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::outlook::TARGET_RESOLVES;
 use tremplin_core::dns::status::{DELEGATED, RecordFacts, record_status};
+use tremplin_core::dns::{Reason, neighbours};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
 
@@ -72,7 +72,7 @@ impl Dns {
         tracing::Span::current().record("generation", record.metadata.generation);
         let mut record = record.clone();
         let mut view = self.view(&record);
-        if view.wants_claim() {
+        if view.judgement.wants_claim() {
             // Before anything outside the cluster may come of it.
             record = self.finalized(record).await?;
             view = self.claimed(&record, view).await?;
@@ -116,23 +116,8 @@ impl Dns {
     async fn hand_over(&self, record: &DnsRecord, view: &View) -> Result<(), Fault<Reason>> {
         let Some(zone) = view.usable_zone() else { return Ok(()) };
         let asked = programmed(&view.judgement.sets);
-        let before = record
-            .status
-            .as_ref()
-            .map(|status| status.programmed.clone())
-            .unwrap_or_default();
-        let dropped: Vec<_> = before
-            .iter()
-            .filter(|old| {
-                !asked
-                    .iter()
-                    .any(|new| (&new.name, &new.type_) == (&old.name, &old.type_))
-            })
-            .map(|old| Withdrawal {
-                name: old.name.clone(),
-                type_: old.type_.clone(),
-            })
-            .collect();
+        let before = neighbours::written(record);
+        let dropped = neighbours::dropped(before, &asked);
         if let Some(claim) = &view.claim
             && !dropped.is_empty()
         {

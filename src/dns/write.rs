@@ -8,6 +8,7 @@ use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey};
 use tremplin_core::dns::gathered::{Gathered, Said, gather, is_noted};
 use tremplin_core::dns::judge::programmed;
+use tremplin_core::dns::neighbours::written;
 use tremplin_core::dns::ownership::Owner;
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::Profile;
@@ -121,7 +122,7 @@ impl Dns {
         if !in_zone || claim.spec.holder.namespace != namespace || record.metadata.deletion_timestamp.is_some() {
             return;
         }
-        if !is_noted(&written(record), &view.judgement.sets) {
+        if !is_noted(written(record), &view.judgement.sets) {
             return;
         }
         for name in view.judgement.sets.iter().map(|set| &set.name).collect::<BTreeSet<_>>() {
@@ -173,7 +174,7 @@ impl Dns {
             .filter_map(|seen| match &**seen {
                 Seen::Object(record) => Some(Said {
                     record: record.name_any(),
-                    written: written(record),
+                    written: written(record).to_vec(),
                     judgement: self.view(record).judgement,
                 }),
                 Seen::Malformed(_) => None,
@@ -200,12 +201,6 @@ impl Dns {
             task.kept.insert(name.clone(), kept);
         }
     }
-}
-
-/// What of a record is in the zone, or may be.
-fn written(record: &DnsRecord) -> Vec<ProgrammedSet> {
-    let status = record.status.as_ref();
-    status.map(|status| status.programmed.clone()).unwrap_or_default()
 }
 
 /// What each name comes to.

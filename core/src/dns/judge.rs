@@ -62,6 +62,16 @@ pub struct Judgement {
     pub verdict: Result<(), Fault<Reason>>,
 }
 
+impl Judgement {
+    /// Whether the record may have its name: nothing is missing, or only the platform team's approval or the app's address.
+    pub fn wants_claim(&self) -> bool {
+        match &self.verdict {
+            Ok(()) => true,
+            Err(fault) => matches!(fault.reason, Reason::WaitingForApproval | Reason::AppHasNoAddress),
+        }
+    }
+}
+
 /// The canonical name of a record.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ pub mod import;
 pub mod judge;
 pub mod mail;
 pub mod name;
+pub mod neighbours;
 pub mod offline;
 pub mod opened;
 pub mod outlook;
