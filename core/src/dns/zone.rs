@@ -319,3 +319,64 @@ pub fn longest<'a, T>(zones: impl IntoIterator<Item = (&'a Fqdn, T)>, name: &Fqd
         .max_by_key(|(domain, _)| domain.depth())
         .map(|(_, zone)| zone)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::testing::zone;
+
+    const MINIMAL: &str = "{domain: example.org, provider: {type: PowerDNS}}";
+
+    #[test]
+    fn what_a_zone_leaves_out_is_what_a_careful_engineer_would_choose() {
+        let zone = zone(MINIMAL);
+        let (admission, safety) = (&zone.admission, &zone.safety);
+        let types: Vec<_> = admission.types.iter().map(RecordType::as_str).collect();
+        assert_eq!(types, ["A", "AAAA", "CNAME", "ALIAS", "TXT", "MX", "CAA", "SRV"]);
+        for (default, is, expected) in [
+            ("maxClaimsPerNamespace", admission.max_claims, 20),
+            ("maxRecordsPerClaim", admission.max_records, 50),
+            ("claims.depth", zone.depth, 1),
+            ("maxDeletesPerHour", safety.max_deletes_per_hour, 20),
+            ("maxChangedPercent", safety.max_changed_percent, 20),
+        ] {
+            assert_eq!(is, expected, "{default}");
+        }
+        assert_eq!(zone.release_after, 2_592_000);
+        assert_eq!((zone.ttl.default, zone.ttl.min, zone.ttl.max), (300, 60, 86_400));
+        assert_eq!(zone.interval, 300);
+        for (default, is, expected) in [
+            ("mode Report", zone.written, false),
+            ("namespaces: nobody's", admission.namespaces.is_some(), false),
+            ("denyPrivate", admission.deny_private, true),
+            ("snapshotBeforeChange", safety.snapshot, true),
+            ("drift Repair", zone.repairs, true),
+        ] {
+            assert_eq!(is, expected, "{default}");
+        }
+        let nothing = [
+            admission.approval_for.len(),
+            admission.environments.len(),
+            admission.reserved.len(),
+            admission.allow_suffixes.len(),
+            admission.allow_cidrs.len(),
+            safety.protected.len(),
+            zone.adoptions.len(),
+            zone.authorities.len(),
+        ];
+        assert_eq!(nothing, [0; 8]);
+    }
+
+    #[test]
+    fn a_default_ttl_keeps_within_the_bounds_that_are_written() {
+        for (bounds, expected) in [
+            ("{min: 600}", (600, 600, 86_400)),
+            ("{max: 30}", (30, 30, 30)),
+            ("{min: 100000}", (100_000, 100_000, 100_000)),
+            ("{default: 900}", (900, 60, 86_400)),
+        ] {
+            let Ttl { default, min, max } = zone(&MINIMAL.replace("}}", &format!("}}, ttl: {bounds}}}"))).ttl;
+            assert_eq!((default, min, max), expected, "{bounds}");
+        }
+    }
+}

@@ -137,6 +137,17 @@ fn an_address_in_ipv6_clothes_is_judged_as_what_it_is() {
 }
 
 #[test]
+fn a_zone_that_names_no_types_lets_nobody_hand_a_name_to_other_servers() {
+    let open = "{domain: example.org, provider: {type: Request}, admission: {namespaces: {}}}";
+    let told = verdict(open, "", "a.example.org", "NS", "ns.host.example");
+    assert!(
+        told.starts_with("TypeNotAllowed: ") && told.contains("admission.types"),
+        "{told}"
+    );
+    assert_eq!(verdict(open, "", "a.example.org", "SRV", "0 0 1 m.example.net"), "");
+}
+
+#[test]
 fn nobody_writes_where_the_marks_are() {
     for owner in [
         "_tremplin.blue.example.org",
