@@ -153,6 +153,8 @@ fn is_mark(change: &Change) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::dns::rrset::{RecordType, RrSet};
     use crate::dns::testing::{at, name, zone};
@@ -303,5 +305,88 @@ mod tests {
             None,
             "new names break nothing"
         );
+    }
+
+    /// Changes of sets of some hosts, at most one of each.
+    fn any_changes() -> impl Strategy<Value = Vec<Change>> {
+        prop::collection::btree_map(0..40_u8, 0..3_u8, 0..40).prop_map(|chosen| {
+            let change = |(host, how): (u8, u8)| {
+                let set = set(&format!("n{host}.z.org"));
+                match how {
+                    0 => Change::create(set),
+                    1 => Change::delete(set),
+                    _ => {
+                        let after = RrSet { ttl: 90, ..set.clone() };
+                        Change::replace(set, after)
+                    }
+                }
+            };
+            chosen.into_iter().map(change).collect()
+        })
+    }
+
+    fn bounds(max_deletes_per_hour: usize, max_changed_percent: usize) -> Safety {
+        Safety {
+            max_deletes_per_hour,
+            max_changed_percent,
+            protected: BTreeSet::new(),
+            snapshot: false,
+        }
+    }
+
+    /// How much of what is there the changes touch.
+    fn touched(changes: &[Change]) -> usize {
+        changes.iter().filter(|change| change.before.is_some()).count()
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_breaker_lets_pass_is_within_its_bounds(
+            changes in any_changes(), most in 0..30_usize, percent in 0..=100_usize, owned in 0..200_usize,
+            history in prop::collection::vec((0..8_000_i64, 0..6_i32), 0..12),
+        ) {
+            let now = at(8_000);
+            let before: Vec<_> = history
+                .iter()
+                .map(|(second, count)| Deletions { at: Time(at(*second)), count: *count, open: Vec::new() })
+                .collect();
+            let why = trip(&changes, || owned, &before, &bounds(most, percent), now);
+            // Counted anew, from what was told and not from what the code keeps.
+            let lately: i32 = history.iter().filter(|(second, _)| 8_000 - second < 3_600).map(|(_, count)| count).sum();
+            let deletions = changes.iter().filter(|change| change.after.is_none()).count();
+            let all = usize::try_from(lately).unwrap() + deletions;
+            let may_delete = deletions == 0 || all <= most;
+            let may_change = touched(&changes) <= 10.max(owned * percent / 100);
+            prop_assert_eq!(why.is_none(), may_delete && may_change, "{:?} of {:?}", why, changes);
+        }
+
+        #[test]
+        fn over_any_course_of_writes_no_hour_has_more_deletions_than_allowed(
+            most in 0..12_usize,
+            steps in prop::collection::vec(
+                (0..2_400_i64, prop::collection::btree_set(0..12_u8, 0..5), prop::collection::vec(0..3_u8, 12)), 1..40,
+            ),
+        ) {
+            let safety = bounds(most, 100);
+            let (mut kept, mut now) = (Vec::new(), 0);
+            // What was deleted, and whether that was told.
+            let mut made: Vec<(i64, String, bool)> = Vec::new();
+            for (wait, hosts, fates) in steps {
+                now += wait;
+                let changes: Vec<_> = hosts.iter().map(|host| Change::delete(set(&format!("n{host}.z.org")))).collect();
+                if trip(&changes, || 1_000, &kept, &safety, at(now)).is_some() {
+                    continue;
+                }
+                let begun = deleted(&changes);
+                kept = begin(&kept, &begun, at(now));
+                // Each is made and told, or surely not made, or nobody knows: then, tried again, it is made once.
+                let of = |fate: u8| begun.iter().zip(&fates).filter(move |(_, is)| **is == fate).map(|(set, _)| set.clone());
+                made.retain(|(_, set, is_told)| *is_told || !begun.contains(set));
+                made.extend(of(0).map(|set| (now, set, true)).chain(of(2).map(|set| (now, set, false))));
+                kept = end(&kept, &of(0).collect(), &of(1).collect(), at(now));
+                let lately = made.iter().filter(|(when, ..)| now - when < 3_600).count();
+                prop_assert!(lately <= most, "{lately} of {most}: {made:?}");
+            }
+        }
     }
 }
