@@ -30,6 +30,31 @@ fn a_name_without_mail_says_so_three_times() {
 }
 
 #[test]
+fn a_mail_service_needs_no_more_than_its_name_and_the_key_it_shows() {
+    for (preset, include, dmarc) in [
+        (
+            "Brevo",
+            "spf.brevo.com",
+            "v=DMARC1; p=none; rua=mailto:rua@dmarc.brevo.com",
+        ),
+        ("Mailjet", "spf.mailjet.com", "v=DMARC1; p=none"),
+        ("Tipimail", "spf.tipimail.com", "v=DMARC1; p=none"),
+    ] {
+        assert_eq!(
+            shown(&format!(
+                "{{preset: {preset}, dkim: [{{selector: k1, target: k1.keys.example.net}}]}}"
+            )),
+            [
+                format!("_dmarc.app.example.org TXT {dmarc}"),
+                // No MX: whoever sends by a service may receive elsewhere.
+                format!("app.example.org TXT v=spf1 include:{include} ~all"),
+                "k1._domainkey.app.example.org CNAME k1.keys.example.net".to_owned(),
+            ]
+        );
+    }
+}
+
+#[test]
 fn what_a_team_writes_goes_before_the_preset() {
     assert_eq!(
         shown(
