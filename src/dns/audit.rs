@@ -210,3 +210,27 @@ impl Round<'_> {
         tally(current, &self.zone.domain, is_ours, &asked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_depends_on_others_is_asked_for_at_once_and_then_daily_in_each_zone() {
+        let audits = Audits::default();
+        let at = |hours: i64, seconds: i64| Timestamp::from_second(hours * 3_600 + seconds).unwrap();
+        assert!(
+            audits.is_another_day("one", at(0, 0)),
+            "nothing is known when the program begins"
+        );
+        assert!(!audits.is_another_day("one", at(0, 0)));
+        assert!(!audits.is_another_day("one", at(23, 3_599)));
+        assert!(audits.is_another_day("two", at(1, 0)), "each zone has days of its own");
+        assert!(audits.is_another_day("one", at(24, 0)));
+        // The next day begins with the look, not where the last one ended.
+        assert!(!audits.is_another_day("one", at(47, 3_599)));
+        assert!(audits.is_another_day("one", at(50, 0)));
+        assert!(!audits.is_another_day("one", at(72, 0)));
+        assert!(audits.is_another_day("one", at(74, 0)));
+    }
+}
