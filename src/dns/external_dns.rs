@@ -106,8 +106,10 @@ impl ExternalDns {
     /// What the first authoritative server that answers has at a name.
     async fn answered(&self, name: &Fqdn) -> Result<Vec<RrSet>, Failure> {
         let mut why = "no authoritative server is known".to_owned();
+        // What external-dns may have written, or would stand in the way.
+        let types = [&TYPES[..], &[RecordType::Caa]].concat();
         for server in self.servers().await? {
-            match at(&server, name, &self.domain).await {
+            match authority::at(server.address, name, &self.domain, &types).await {
                 Ok(sets) => return Ok(sets),
                 Err(error) => why = format!("{}: {error}", server.name),
             }
@@ -187,42 +189,6 @@ fn sets(entry: Entry, name: &Fqdn, domain: &Fqdn) -> Vec<RrSet> {
         values: [text].into(),
     });
     entry.sets.into_values().chain(mark).collect()
-}
-
-/// What a server has at a name, of the types that external-dns may have written or that would stand in the way. What a
-/// wildcard stands for is not there itself.
-async fn at(server: &Server, name: &Fqdn, domain: &Fqdn) -> Result<Vec<RrSet>, String> {
-    let lookup = async |name: &Fqdn, type_: &RecordType| authority::lookup(server.address, name, type_).await;
-    if name != domain
-        && let Some(cut) = lookup(name, &RecordType::Ns).await?
-    {
-        return Ok(vec![cut]);
-    }
-    let mut found = Vec::new();
-    for type_ in TYPES.iter().chain([&RecordType::Caa]) {
-        let Some(set) = lookup(name, type_).await? else {
-            continue;
-        };
-        let mut is_there = true;
-        for wildcard in wildcards(name, domain) {
-            let same = lookup(&wildcard, type_).await?;
-            is_there &= same.is_none_or(|same| same.values != set.values);
-        }
-        if is_there {
-            found.push(set);
-        }
-    }
-    Ok(found)
-}
-
-/// The names whose data may be answered for a name that is not there.
-fn wildcards(name: &Fqdn, domain: &Fqdn) -> Vec<Fqdn> {
-    if name.is_wildcard() {
-        return Vec::new();
-    }
-    let above = std::iter::successors(name.parent(), Fqdn::parent);
-    let above = above.take_while(|parent| parent.is_within(domain));
-    above.filter_map(|parent| parent.child("*").ok()).collect()
 }
 
 fn failure(fault: Fault<Refusal>) -> Failure {

@@ -13,6 +13,7 @@ use hickory_proto::rr::{RData, RecordType as Code};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::timeout;
+use tremplin_core::dns::ownership::{Mark, mark_name};
 use tremplin_core::dns::{Fqdn, RecordType, RrSet};
 
 use super::rfc2136::{exchange, wire};
@@ -196,6 +197,66 @@ pub async fn lookup(server: SocketAddr, name: &Fqdn, type_: &RecordType) -> Resu
         .into_iter()
         .find(|set| set.name == *name && set.type_ == *type_);
     Ok(found)
+}
+
+/// What a server has at a name of a zone, of these types. Below a delegation it has nothing, and what a wildcard stands for is
+/// not there itself.
+///
+/// # Errors
+/// Why it did not answer.
+pub async fn at(server: SocketAddr, name: &Fqdn, domain: &Fqdn, types: &[RecordType]) -> Result<Vec<RrSet>, String> {
+    let cut = cut(server, name, domain).await?;
+    let types = types.iter().filter(|type_| match &cut {
+        Some(cut) if cut.name == *name => **type_ == RecordType::Ds,
+        Some(_) => false,
+        None => **type_ != RecordType::Ns || name == domain,
+    });
+    let asked = types.map(|type_| own(server, name, domain, type_));
+    let found = futures::future::try_join_all(asked).await?;
+    let cut = cut.filter(|cut| cut.name == *name);
+    Ok(cut.into_iter().chain(found.into_iter().flatten()).collect())
+}
+
+/// The delegation that a name of a zone is at or below.
+async fn cut(server: SocketAddr, name: &Fqdn, domain: &Fqdn) -> Result<Option<RrSet>, String> {
+    let answer = ask(server, name, Code::NS).await?;
+    let records = answer.answers.iter().chain(&answer.authorities);
+    let mut cuts = wire::sets(records).into_iter();
+    Ok(cuts.find(|set| set.type_ == RecordType::Ns && name.is_within(&set.name) && set.name.is_below(domain)))
+}
+
+/// What a server has at a name itself: not what it answers there for a wildcard.
+async fn own(server: SocketAddr, name: &Fqdn, domain: &Fqdn, type_: &RecordType) -> Result<Option<RrSet>, String> {
+    let Some(set) = lookup(server, name, type_).await? else {
+        return Ok(None);
+    };
+    for wildcard in wildcards(name, domain) {
+        let same = lookup(server, &wildcard, type_).await?;
+        if same.is_some_and(|same| same.values == set.values) && !is_marked(server, &set, domain).await? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(set))
+}
+
+/// Whether a mark says that the set was written: by chance it is what a wildcard answers too.
+async fn is_marked(server: SocketAddr, set: &RrSet, domain: &Fqdn) -> Result<bool, String> {
+    let Ok(mark) = mark_name(&set.name, domain, false) else {
+        return Ok(false);
+    };
+    let texts = lookup(server, &mark, &RecordType::Txt).await?;
+    let mark = texts.as_ref().and_then(Mark::of);
+    Ok(mark.is_some_and(|mark| mark.types.contains(&set.type_)))
+}
+
+/// The names whose data may be answered for a name that is not there.
+fn wildcards(name: &Fqdn, domain: &Fqdn) -> Vec<Fqdn> {
+    if name.is_wildcard() {
+        return Vec::new();
+    }
+    let above = std::iter::successors(name.parent(), Fqdn::parent);
+    let above = above.take_while(|parent| parent.is_within(domain));
+    above.filter_map(|parent| parent.child("*").ok()).collect()
 }
 
 /// What a server says of a name and a type.
