@@ -5,6 +5,8 @@ mod common;
 #[path = "command_line/place.rs"]
 #[allow(dead_code)]
 mod place;
+#[path = "dns_command_line/plan.rs"]
+mod plan;
 #[path = "dns/world.rs"]
 mod world;
 

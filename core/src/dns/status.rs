@@ -5,7 +5,9 @@ mod record;
 mod zone;
 
 pub use claim::{ClaimFacts, claim_status};
-pub use record::{DELEGATED, Finding, Progress, RecordFacts, Served, is_published, proven, record_status};
+pub use record::{
+    DELEGATED, Finding, Progress, RecordFacts, Served, is_published, proven, record_status, with_intents,
+};
 pub use zone::{REFUSED, ZoneFacts, is_to_be_checked, zone_status};
 
 use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};

@@ -2,6 +2,8 @@
 //! of the authoritative servers, so that nobody needs the zone's credential.
 
 mod report;
+mod round;
+mod served;
 mod view;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::Ingress;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
+use tremplin_core::dns::opened::Opened;
 use tremplin_core::json::text;
 use tremplin_core::labels;
 use tremplin_core::live::Kept as _;
@@ -23,7 +26,8 @@ use crate::cli::input::{self, Input};
 use crate::cli::options::{Files, Form, Output, PlatformChoice};
 use crate::cli::{Exit, Io};
 use report::Report;
-use view::View;
+use round::Round;
+use view::{View, keep_age};
 
 /// Tell what would be written for DnsRecords, and why some would be refused; nothing is written
 ///
@@ -61,13 +65,14 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     sound(&given)?;
     let platform = arguments.platform.load()?;
     let (view, report) = block_on(async {
-        let mut view = if arguments.offline {
-            View::offline(platform, &arguments.place)
+        let (mut view, zones) = if arguments.offline {
+            (View::offline(platform, &arguments.place), Vec::new())
         } else {
             from_cluster(arguments, platform, &given).await?
         };
-        let records = take_files(&mut view, &given)?;
-        let report = Report::new(&view, &records, Timestamp::now()).await;
+        let now = Timestamp::now();
+        let asked = take_files(&mut view, zones, &given, now)?;
+        let report = Report::new(&Round::of(&view, now), &view, &asked).await;
         anyhow::Ok((view, report))
     })?;
     for note in &view.notes {
@@ -82,12 +87,16 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
 }
 
 /// What a person may see of the cluster.
-async fn from_cluster(arguments: &Arguments, platform: Platform, given: &Input) -> anyhow::Result<View> {
+async fn from_cluster(
+    arguments: &Arguments,
+    platform: Platform,
+    given: &Input,
+) -> anyhow::Result<(View, Vec<DnsZone>)> {
     let (cluster, namespace) = arguments.place.connect().await?;
     let mut view = View::of(platform, namespace);
-    let zones = cluster.list("DnsZone", "", "").await;
-    match zones {
-        Ok(zones) => view.zones = zones.iter().map(typed).collect::<anyhow::Result<_>>()?,
+    let mut zones = Vec::new();
+    match cluster.list("DnsZone", "", "").await {
+        Ok(found) => zones = found.iter().map(typed).collect::<anyhow::Result<_>>()?,
         Err(error)
             if given
                 .manifests
@@ -110,7 +119,7 @@ async fn from_cluster(arguments: &Arguments, platform: Platform, given: &Input) 
         view.notes
             .push(format!("where apps are reached is not seen: {error:#}"));
     }
-    Ok(view)
+    Ok((view, zones))
 }
 
 /// The apps that records may follow, and where each is reached.
@@ -143,18 +152,25 @@ async fn labels_of(
     Ok(labels.into_iter().collect())
 }
 
-/// Adds what the files say, and gives the records that are asked about: those of the files, else those of the namespace.
-fn take_files(view: &mut View, given: &Input) -> anyhow::Result<Vec<DnsRecord>> {
+/// Adds what the files say, and gives the names of the records that are asked about: those of the files, else those of the
+/// namespace.
+fn take_files(view: &mut View, mut zones: Vec<DnsZone>, given: &Input, now: Timestamp) -> anyhow::Result<Vec<String>> {
     view.labels.extend(given.labels_of(&view.namespace));
     view.labels
         .insert("kubernetes.io/metadata.name".into(), view.namespace.clone());
-    let mut records = Vec::new();
-    for manifest in &given.manifests {
+    let mut asked = Vec::new();
+    for (index, manifest) in given.manifests.iter().enumerate() {
         match manifest.text("/kind") {
             "DnsZone" => {
-                let zone: DnsZone = typed(&manifest.value)?;
-                view.zones.retain(|known| known.metadata.name != zone.metadata.name);
-                view.zones.push(zone);
+                let mut zone: DnsZone = typed(&manifest.value)?;
+                let known = take(&mut zones, |known| known.metadata.name == zone.metadata.name);
+                keep_age(
+                    &mut zone.metadata,
+                    known.as_ref().map(|known| &known.metadata),
+                    index,
+                    now,
+                );
+                zones.push(zone);
             }
             "StartupApp" => {
                 let app: StartupApp = typed(&manifest.value)?;
@@ -169,14 +185,33 @@ fn take_files(view: &mut View, given: &Input) -> anyhow::Result<Vec<DnsRecord>> 
                         manifest.file
                     );
                 }
-                records.push(typed(&manifest.value)?);
+                let mut record: DnsRecord = typed(&manifest.value)?;
+                let known = take(&mut view.records, |known| known.metadata.name == record.metadata.name);
+                keep_age(
+                    &mut record.metadata,
+                    known.as_ref().map(|known| &known.metadata),
+                    index,
+                    now,
+                );
+                record.status = known.and_then(|known| known.status);
+                asked.extend(record.metadata.name.clone());
+                view.records.push(record);
             }
             _ => {}
         }
     }
-    Ok(if given.manifests.is_empty() {
-        view.records.clone()
-    } else {
-        records
-    })
+    view.opened = Opened::of(zones);
+    if given.manifests.is_empty() {
+        asked = view
+            .records
+            .iter()
+            .filter_map(|record| record.metadata.name.clone())
+            .collect();
+    }
+    Ok(asked)
+}
+
+fn take<T>(from: &mut Vec<T>, is_it: impl Fn(&T) -> bool) -> Option<T> {
+    let index = from.iter().position(is_it)?;
+    Some(from.remove(index))
 }

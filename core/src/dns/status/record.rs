@@ -190,7 +190,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
 }
 
 /// What was written, and what is about to be, with no hash yet.
-fn with_intents(written: &[ProgrammedSet], asked: &[ProgrammedSet]) -> Vec<ProgrammedSet> {
+pub fn with_intents(written: &[ProgrammedSet], asked: &[ProgrammedSet]) -> Vec<ProgrammedSet> {
     let is_new = |set: &&ProgrammedSet| {
         !written
             .iter()

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
 use serde::Serialize;
-use tremplin_core::api::DnsRecord;
-use tremplin_core::dns::claim::Key;
-use tremplin_core::dns::plan::{self, Planned};
-use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone, judge};
+use tremplin_core::api::dns::ProviderType;
+use tremplin_core::dns::desk::{Seen, Wanted as Asked};
+use tremplin_core::dns::ownership::{Mark, is_kept};
+use tremplin_core::dns::plan::{self, Planned, Sets, Want};
+use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, judge};
 use tremplin_core::fault::Fault;
 
-use super::view::{self, View};
+use super::round::{At, Judged, Round, Wanted};
+use super::served::served;
+use super::view::View;
 use crate::cli::Exit;
 use crate::cli::dns::table::table;
 use crate::dns_provider;
@@ -66,10 +68,14 @@ struct SetPlan {
 }
 
 impl Report {
-    pub async fn new(view: &View, records: &[DnsRecord], now: Timestamp) -> Self {
+    /// `asked`: the names of the records that are asked about.
+    pub async fn new(round: &Round<'_>, view: &View, asked: &[String]) -> Self {
         let mut plans = Vec::new();
-        for record in records {
-            plans.push(RecordPlan::new(view, record, now).await);
+        let mut told = BTreeSet::new();
+        for name in asked {
+            if let Some(judged) = round.judged.iter().find(|judged| judged.name() == name) {
+                plans.push(RecordPlan::new(round, view, judged, &mut told).await);
+            }
         }
         Self { records: plans }
     }
@@ -125,14 +131,26 @@ impl Report {
 }
 
 impl RecordPlan {
-    async fn new(view: &View, record: &DnsRecord, now: Timestamp) -> Self {
+    /// `told`: the names of which it was told already what becomes of them beside what each record asks for.
+    async fn new(round: &Round<'_>, view: &View, judged: &Judged, told: &mut BTreeSet<Fqdn>) -> Self {
+        let name = judge::name(&judged.record);
         let mut plan = Self {
-            record: record.metadata.name.clone().unwrap_or_default(),
-            name: record.spec.name.clone(),
+            record: judged.name().to_owned(),
+            name: name.map_or_else(|_| judged.record.spec.name.clone(), |name| name.to_string()),
             ..Self::default()
         };
-        if let Err(fault) = plan.look(view, record, now).await {
-            plan.refuse(&fault);
+        if let Some(at) = &judged.at {
+            plan.zone = Some(at.zone.domain.to_string());
+            plan.written = at.zone.written;
+            plan.holder = view.holder(&at.place.key);
+        }
+        match (&judged.judgement.verdict, &judged.at) {
+            (Ok(()), Some(at)) => plan.plan(round, judged, at, told).await,
+            (Ok(()), None) => {}
+            (Err(fault), _) => {
+                plan.sets = all("Refused", &judged.judgement.sets);
+                plan.refuse(fault);
+            }
         }
         plan
     }
@@ -144,93 +162,159 @@ impl RecordPlan {
         });
     }
 
-    async fn look(&mut self, view: &View, record: &DnsRecord, now: Timestamp) -> Result<(), Fault<Reason>> {
-        let name = judge::name(record)?;
-        self.name = name.to_string();
-        let object = view
-            .zone_of(&name)
-            .ok_or_else(|| judge::no_zone(&name, &view.domains()))?;
-        let zone = Zone::parse(object)?;
-        self.zone = Some(zone.domain.to_string());
-        self.written = zone.written;
-        let claim = view.claim(&Key::of(&name, &zone));
-        self.holder = claim.map(|claim| claim.spec.holder.namespace.clone());
-        let judgement = view.judge(record, &name, &zone);
-        if let Err(fault) = judgement.verdict {
-            self.sets = judgement.sets.iter().map(|set| SetPlan::new("Refused", set)).collect();
-            return Err(fault);
-        }
-        self.plan(view, record, &judgement.sets, &zone, now).await
-    }
-
     /// Name by name, as the operator's own round would.
-    async fn plan(
-        &mut self,
-        view: &View,
-        record: &DnsRecord,
-        sets: &[RrSet],
-        zone: &Zone,
-        now: Timestamp,
-    ) -> Result<(), Fault<Reason>> {
-        let names: BTreeSet<&Fqdn> = sets.iter().map(|set| &set.name).collect();
-        let mut wants = BTreeMap::new();
+    async fn plan(&mut self, round: &Round<'_>, judged: &Judged, at: &At, told: &mut BTreeSet<Fqdn>) {
+        let sets = &judged.judgement.sets;
+        let dropped = judged.dropped.iter().filter_map(|old| Fqdn::parse(&old.name).ok());
+        let names: BTreeSet<Fqdn> = sets.iter().map(|set| set.name.clone()).chain(dropped).collect();
+        let wanted: Vec<Wanted> = names.iter().map(|name| round.wanted(name, at)).collect();
         let mut asked = BTreeSet::new();
-        for name in names {
-            let want = view.want(name, sets, record, zone, now);
-            asked.extend(want.names(&zone.domain)?);
-            wants.insert(name, want);
+        for one in &wanted {
+            match one.want.names(&at.zone.domain) {
+                Ok(names) => asked.extend(names),
+                Err(fault) => return self.refuse(&fault),
+            }
         }
-        let current = match view::served(zone, &asked).await {
+        let mut current = match served(&at.zone, &asked).await {
             Ok(current) => current,
             Err(why) => {
-                self.sets = sets.iter().map(|set| SetPlan::new("Unknown", set)).collect();
+                self.sets = all("Unknown", sets);
                 self.unknown = Some(why);
-                return Ok(());
+                return;
             }
         };
-        let profile = dns_provider::profile(zone.provider);
-        for (name, mut want) in wants {
-            let mut marks = want.marks(&current, &zone.domain)?.into_iter();
-            // The cluster's own name is the operator's to know: of our mark, it is the one that stands there.
-            if let Some(mark) = marks.find(|mark| mark.is_of(&want.owner)) {
-                want.owner.cluster = mark.owner.cluster;
+        for Wanted { mut want, kept } in wanted {
+            let planned = planned(round, at, &mut want, &mut current);
+            let own: Vec<&RrSet> = sets.iter().filter(|set| set.name == want.name).collect();
+            let asked = own.iter().map(|set| {
+                let action = if kept.contains_key(&set.type_) {
+                    "Refused"
+                } else {
+                    action(set, &planned)
+                };
+                SetPlan::new(action, set)
+            });
+            self.sets.extend(asked);
+            if told.insert(want.name.clone()) {
+                self.sets.extend(others(&planned));
             }
-            let planned = plan::plan(&want, &current, zone, &profile);
-            let own: Vec<&RrSet> = sets.iter().filter(|set| set.name == *name).collect();
-            self.sets.extend(set_plans(&own, &planned));
-            if let Some(conflict) = &planned.conflict {
-                self.refuse(conflict);
+            let left = own.iter().find_map(|set| kept.get(&set.type_));
+            if let Some(fault) = left.or(planned.conflict.as_ref()) {
+                self.refuse(fault);
             }
         }
-        Ok(())
     }
 }
 
-/// What becomes of each set that is asked for, and what else is written at its name: the mark, and what goes.
-fn set_plans(own: &[&RrSet], planned: &Planned) -> Vec<SetPlan> {
-    let change_of = |set: &RrSet| {
-        let is_it = |change: &&Change| change.name() == Some(&set.name) && change.type_() == Some(&set.type_);
-        planned.changes.iter().find(is_it)
+/// What is to be done at one name. `current`: what the servers answer.
+fn planned(round: &Round<'_>, at: &At, want: &mut Want, current: &mut Sets) -> Planned {
+    let zone = &at.zone;
+    match zone.provider {
+        ProviderType::Request => return by_hand(want, current),
+        ProviderType::ExternalDns => {
+            // The mark is in the DNSEndpoint: what is published is told by the statuses.
+            let types = round.published(&want.name, at);
+            let names = want.names(&zone.domain).unwrap_or_default();
+            if let Some(name) = names.into_iter().find(is_kept).filter(|_| !types.is_empty()) {
+                let mark = Mark {
+                    owner: want.owner.clone(),
+                    types,
+                };
+                let mark = mark.set(name.clone());
+                current.entry(name).or_default().insert(RecordType::Txt, mark);
+            }
+        }
+        _ => {}
+    }
+    know_owner(want, current, &zone.domain);
+    let mut planned = plan::plan(want, current, zone, &dns_provider::profile(zone.provider));
+    if zone.provider == ProviderType::ExternalDns {
+        planned.changes.retain(|change| !change.name().is_some_and(is_kept));
+    }
+    planned
+}
+
+/// The cluster's own name is the operator's to know: of the mark that is ours, or that was given to us with its name, it
+/// is the one that stands there. What that mark says of an ALIAS is taken as done: servers answer addresses instead.
+fn know_owner(want: &mut Want, current: &mut Sets, domain: &Fqdn) {
+    let marks = want.marks(current, domain).unwrap_or_default();
+    let ours = marks.iter().find(|mark| mark.is_of(&want.owner));
+    let Some(mark) = ours.or_else(|| marks.first().filter(|_| want.adopted)) else {
+        return;
     };
-    let asked = own.iter().map(|set| {
-        let action = match change_of(set) {
-            // Servers answer it with addresses: what is written is not to be seen from here.
-            _ if set.type_ == RecordType::Alias => "Unknown",
-            Some(change) => change.action(),
-            None if planned.conflict.is_some() => "Foreign",
-            None => "Same",
+    want.owner.cluster.clone_from(&mark.owner.cluster);
+    if mark.types.contains(&RecordType::Alias) {
+        let here = current.entry(want.name.clone()).or_default();
+        here.retain(|type_, _| !matches!(type_, RecordType::A | RecordType::Aaaa));
+        let alias = want.sets.get(&RecordType::Alias).cloned();
+        here.extend(alias.map(|alias| (RecordType::Alias, alias)));
+    }
+}
+
+/// What a desk is asked: there is no mark in its zone, and nothing is in the way.
+fn by_hand(want: &Want, current: &Sets) -> Planned {
+    let nothing = BTreeMap::new();
+    let here = current.get(&want.name).unwrap_or(&nothing);
+    let types: BTreeSet<&RecordType> = want.sets.keys().chain(&want.withdraw).collect();
+    let changes = types.into_iter().filter_map(|type_| {
+        let (there, set) = (here.get(type_), want.sets.get(type_));
+        let is_as_asked = there.map(|there| &there.values) == set.map(|set| &set.values);
+        let seen = if is_as_asked {
+            Seen::AsAsked
+        } else {
+            Seen::Other(there.cloned(), String::new())
         };
-        SetPlan::new(action, set)
+        let asked = Asked {
+            name: &want.name,
+            type_,
+            set,
+            was_seen: false,
+        };
+        asked.request(&[seen], want.owner.since)?;
+        Some(Change {
+            before: there.cloned(),
+            after: set.cloned(),
+        })
     });
-    let others = planned.changes.iter().filter(|change| {
-        let is_own = |set: &&RrSet| change.name() == Some(&set.name) && change.type_() == Some(&set.type_);
-        !own.iter().any(is_own)
-    });
-    let others = others.filter_map(|change| {
+    Planned {
+        changes: changes.collect(),
+        conflict: None,
+    }
+}
+
+/// What becomes of a set that is asked for.
+fn action(set: &RrSet, planned: &Planned) -> &'static str {
+    let is_it = |change: &&Change| change.name() == Some(&set.name) && change.type_() == Some(&set.type_);
+    match planned.changes.iter().find(is_it) {
+        // Servers answer it with addresses: what is written is not to be seen from here.
+        _ if set.type_ == RecordType::Alias => "Unknown",
+        // What another record adds to the texts that are there.
+        Some(Change {
+            before: Some(before),
+            after: Some(after),
+        }) if before.ttl == after.ttl
+            && set.values.is_subset(&before.values)
+            && before.values.is_subset(&after.values) =>
+        {
+            "Same"
+        }
+        Some(change) => change.action(),
+        None if planned.conflict.is_some() => "Foreign",
+        None => "Same",
+    }
+}
+
+/// What else is done at the name, that no record asks for: the mark, and what goes.
+fn others(planned: &Planned) -> impl Iterator<Item = SetPlan> {
+    planned.changes.iter().filter_map(|change| {
+        let is_told = change.after.is_none() || change.name().is_some_and(is_kept);
         let set = change.after.as_ref().or(change.before.as_ref())?;
-        Some(SetPlan::new(change.action(), set))
-    });
-    asked.chain(others).collect()
+        is_told.then(|| SetPlan::new(change.action(), set))
+    })
+}
+
+fn all(action: &'static str, sets: &[RrSet]) -> Vec<SetPlan> {
+    sets.iter().map(|set| SetPlan::new(action, set)).collect()
 }
 
 impl SetPlan {

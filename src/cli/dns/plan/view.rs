@@ -1,34 +1,17 @@
 //! What a plan is made from: what the person may see of the cluster, and what the servers answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone, StartupApp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use tremplin_core::api::{DnsClaim, DnsRecord, StartupApp};
 use tremplin_core::app::records;
-use tremplin_core::dns::claim::{self, Key};
+use tremplin_core::dns::claim::Key;
 use tremplin_core::dns::follow::Followed;
-use tremplin_core::dns::judge::{self, Judgement, Observed};
-use tremplin_core::dns::ownership::Owner;
-use tremplin_core::dns::plan::{Sets, Want, by_name};
-use tremplin_core::dns::{Fqdn, RecordType, RrSet, Zone, wanted, zone};
+use tremplin_core::dns::opened::Opened;
 use tremplin_core::platform::Platform;
 
 use crate::cli::dns::Place;
-use crate::dns_provider;
-use crate::dns_provider::authority::{self, discovery};
-
-/// The types that may stand at a name beside or in the way of what is asked for.
-const TYPES: [RecordType; 9] = [
-    RecordType::A,
-    RecordType::Aaaa,
-    RecordType::Cname,
-    RecordType::Txt,
-    RecordType::Mx,
-    RecordType::Caa,
-    RecordType::Srv,
-    RecordType::Ns,
-    RecordType::Ds,
-];
 
 /// What is known.
 #[derive(Debug)]
@@ -36,9 +19,9 @@ pub struct View {
     pub platform: Platform,
     pub namespace: String,
     pub labels: BTreeMap<String, String>,
-    pub zones: Vec<DnsZone>,
+    pub opened: Opened,
     pub claims: Vec<DnsClaim>,
-    /// Those of the namespace.
+    /// Those of the namespace, as they will be once the files are in the cluster.
     pub records: Vec<DnsRecord>,
     /// The namespace's apps.
     pub apps: Vec<StartupApp>,
@@ -55,7 +38,7 @@ impl View {
             platform,
             namespace,
             labels: BTreeMap::new(),
-            zones: Vec::new(),
+            opened: Opened::default(),
             claims: Vec::new(),
             records: Vec::new(),
             apps: Vec::new(),
@@ -74,66 +57,16 @@ impl View {
         }
     }
 
-    /// The DnsZone that a name is in.
-    pub fn zone_of(&self, name: &Fqdn) -> Option<&DnsZone> {
-        let domains: Vec<(Fqdn, &DnsZone)> = self
-            .zones
-            .iter()
-            .filter_map(|object| Some((zone::domain(object).ok()?, object)))
-            .collect();
-        zone::longest(domains.iter().map(|(domain, object)| (domain, *object)), name)
-    }
-
-    /// The domains of the zones.
-    pub fn domains(&self) -> Vec<Fqdn> {
-        self.zones
-            .iter()
-            .filter_map(|object| zone::domain(object).ok())
-            .collect()
-    }
-
-    pub fn claim(&self, key: &Key) -> Option<&DnsClaim> {
+    /// The namespace that holds a name now.
+    pub fn holder(&self, key: &Key) -> Option<String> {
         let name = key.object_name();
-        self.claims
-            .iter()
-            .find(|claim| claim.metadata.name.as_deref() == Some(&name))
-    }
-
-    /// What the operator would say of a record in that zone.
-    pub fn judge(&self, record: &DnsRecord, name: &Fqdn, zone: &Zone) -> Judgement {
-        let profile = dns_provider::profile(zone.provider);
-        let key = Key::of(name, zone);
-        let held = self.claims.iter().filter(|claim| {
-            claim.spec.holder.namespace == self.namespace
-                && claim.spec.zone == zone.domain.as_str()
-                && claim.spec.key != key.name().as_str()
-        });
-        let older = self.older(record, &key, zone);
-        let place = judge::Place {
-            name: name.clone(),
-            key: key.clone(),
-        };
-        let context = self.platform.namespace(&self.namespace, &self.labels);
-        judge::judge(
-            record,
-            &place,
-            &Observed {
-                zone,
-                profile: &profile,
-                namespace: &self.namespace,
-                labels: &self.labels,
-                environment: (!context.environment_assumed).then_some(context.environment),
-                claim: self.claim(&key),
-                contact: None,
-                claims_held: held.count(),
-                older: &older,
-                app: self.followed(record).as_ref(),
-            },
-        )
+        let is_it = |claim: &&DnsClaim| claim.metadata.name.as_deref() == Some(&name);
+        let claim = self.claims.iter().find(is_it)?;
+        Some(claim.spec.holder.namespace.clone())
     }
 
     /// The app that a record follows, as far as it is seen.
-    fn followed(&self, record: &DnsRecord) -> Option<Followed> {
+    pub fn followed(&self, record: &DnsRecord) -> Option<Followed> {
         let name = &record.spec.app_ref.as_ref()?.name;
         let app = self.apps.iter().find(|app| app.metadata.name.as_ref() == Some(name));
         let Some(app) = app else {
@@ -148,85 +81,17 @@ impl View {
             addresses.cloned().unwrap_or_default(),
         ))
     }
-
-    /// What the namespace's other records below the claim ask for, as far as they are older: a record that is not in the
-    /// cluster yet is the youngest.
-    fn older(&self, record: &DnsRecord, key: &Key, zone: &Zone) -> Vec<RrSet> {
-        let profile = dns_provider::profile(zone.provider);
-        let created = |record: &DnsRecord| record.metadata.creation_timestamp.as_ref().map(|at| at.0);
-        let own = self
-            .records
-            .iter()
-            .find(|known| known.metadata.name == record.metadata.name);
-        let own = own.and_then(created);
-        let others = self.records.iter().filter(|other| {
-            other.metadata.name != record.metadata.name
-                && own.is_none_or(|own| created(other).is_some_and(|at| at < own))
-        });
-        let sets = others.filter_map(|other| {
-            let name = judge::name(other).ok().filter(|name| Key::of(name, zone) == *key)?;
-            let app = self.followed(other);
-            wanted::wanted(&other.spec, &name, zone, &profile, app.as_ref()).ok()
-        });
-        sets.flatten().collect()
-    }
-
-    /// What is to be at one name, with the other records of the namespace.
-    pub fn want(&self, name: &Fqdn, sets: &[RrSet], record: &DnsRecord, zone: &Zone, now: Timestamp) -> Want {
-        let key = Key::of(name, zone);
-        let older = self.older(record, &key, zone);
-        let sets = judge::join(name, older.iter().chain(sets));
-        let programmed = record.status.iter().flat_map(|status| &status.programmed);
-        let gone = programmed
-            .filter(|set| set.name == name.as_str())
-            .map(|set| RecordType::of(&set.type_));
-        let withdraw = gone.filter(|type_| !sets.contains_key(type_)).collect();
-        let claim = self
-            .claim(&key)
-            .filter(|claim| claim.spec.holder.namespace == self.namespace);
-        Want {
-            name: name.clone(),
-            owner: Owner {
-                // Not known here: marks of the same claim are known by its time.
-                cluster: "this".into(),
-                namespace: self.namespace.clone(),
-                since: claim.map_or(now, |claim| claim.spec.claimed_at.0),
-            },
-            sets,
-            withdraw,
-            adopted: claim::is_adopted(name, zone, &self.labels),
-        }
-    }
 }
 
-/// What a zone's servers answer at these names; asked of the first that serves the zone.
-///
-/// # Errors
-/// Why nobody answers.
-pub async fn served(zone: &Zone, names: &BTreeSet<Fqdn>) -> Result<Sets, String> {
-    let servers = if zone.authorities.is_empty() {
-        discovery::discover(&zone.domain).await?
-    } else {
-        authority::servers(&zone.authorities).await?
+/// What the API keeps of an object when it is applied again: how old it is, and which it is. One that is not there yet is
+/// younger than all that are, and of two of them the one that comes first is the older.
+pub fn keep_age(new: &mut ObjectMeta, known: Option<&ObjectMeta>, index: usize, now: Timestamp) {
+    new.creation_timestamp = match known {
+        Some(known) => known.creation_timestamp.clone(),
+        None => Some(Time(now)),
     };
-    let mut why = format!("{} has no name server", zone.domain);
-    for server in servers {
-        if let Err(error) = authority::start(server.address, &zone.domain).await {
-            why = format!("{} {error}", server.name);
-            continue;
-        }
-        let asked = names
-            .iter()
-            .flat_map(|name| TYPES.iter().map(move |type_| (name, type_)));
-        let asked = asked.map(async |(name, type_)| {
-            let answer = authority::answer(server.address, name, type_).await?;
-            let here = answer.sets.into_iter();
-            let own = here.filter(|set| set.name == *name && set.type_ == *type_);
-            Ok::<_, String>(own.collect::<Vec<_>>())
-        });
-        let found = futures::future::try_join_all(asked).await;
-        let found = found.map_err(|error| format!("{} {error}", server.name))?;
-        return Ok(by_name(found.into_iter().flatten()));
-    }
-    Err(why)
+    new.uid = match known {
+        Some(known) => known.uid.clone(),
+        None => Some(format!("{index:08}")),
+    };
 }
