@@ -69,7 +69,7 @@ async fn the_api_server_refuses_what_one_object_can_tell_and_keeps_the_rest_as_w
 }
 
 /// Kind, spec, the same object later, and what is said about the change.
-const KEPT: [(&str, &str, &str, &str); 6] = [
+const KEPT: [(&str, &str, &str, &str); 8] = [
     (
         "DnsRecord",
         "{name: a.example.org, targets: [192.0.2.1]}",
@@ -81,6 +81,18 @@ const KEPT: [(&str, &str, &str, &str); 6] = [
         "{domain: kept.example.org, provider: {type: Request}}",
         "{domain: other.example.org, provider: {type: Request}}",
         "spec.domain cannot be changed: make another DnsZone",
+    ),
+    (
+        "DnsZone",
+        "{domain: deeper.example.org, provider: {type: Request}}",
+        "{domain: deeper.example.org, provider: {type: Request}, claims: {depth: 2}}",
+        DEPTH_RULE,
+    ),
+    (
+        "DnsZone",
+        "{domain: higher.example.org, provider: {type: Request}, claims: {depth: 2}}",
+        "{domain: higher.example.org, provider: {type: Request}, claims: {releaseAfterSeconds: 5}}",
+        DEPTH_RULE,
     ),
     (
         "DnsClaim",
@@ -108,6 +120,7 @@ const KEPT: [(&str, &str, &str, &str); 6] = [
     ),
 ];
 
+const DEPTH_RULE: &str = "spec.claims.depth cannot be changed: names that are held would be free to others";
 const CLAIM_RULE: &str =
     "a claim's key, zone, holder and time cannot be changed: to take a name away, delete the DnsClaim";
 
@@ -146,7 +159,7 @@ async fn what_a_name_stands_for_cannot_be_changed_and_the_rest_can() {
 
 /// For each CEL rule that one object can break, by its message: kind, spec of an object that breaks it and no other rule,
 /// and the field that `tremplin check` names. (The selector's rule stands in two places.)
-const BREACHES: [(&str, &str, &str, &str); 15] = [
+const BREACHES: [(&str, &str, &str, &str); 17] = [
     (
         "spec needs exactly one of targets, values, appRef, mail and delegation: make one DnsRecord for each",
         "DnsRecord",
@@ -237,12 +250,25 @@ const BREACHES: [(&str, &str, &str, &str); 15] = [
         "{domain: example.org, provider: {type: Request}, ttl: {min: 600, max: 60}}",
         "spec.ttl",
     ),
+    (
+        "admission.types are types of the DNS: write A, AAAA and CNAME instead of Auto",
+        "DnsZone",
+        "{domain: example.org, provider: {type: Request}, admission: {types: [A, Auto]}}",
+        "spec.admission.types",
+    ),
+    (
+        "admission.approvalRequiredFor are types of the DNS: write A, AAAA and CNAME instead of Auto",
+        "DnsZone",
+        "{domain: example.org, provider: {type: Request}, admission: {approvalRequiredFor: [Auto]}}",
+        "spec.admission.approvalRequiredFor",
+    ),
 ];
 
 /// The messages of the CEL rules below a schema that compare an object with what it was before.
-const OF_CHANGES: [&str; 3] = [
+const OF_CHANGES: [&str; 4] = [
     "spec.name cannot be changed: make another DnsRecord",
     "spec.domain cannot be changed: make another DnsZone",
+    DEPTH_RULE,
     CLAIM_RULE,
 ];
 

@@ -216,7 +216,7 @@ fn admission(spec: dns::Admission) -> Result<Admission, Fault<Reason>> {
         let fix = "write a range, such as 192.0.2.0/24";
         Cidr::parse(text).ok_or_else(|| invalid(field, format!("{text} is no range of addresses"), fix))
     };
-    let types: BTreeSet<_> = spec.types.into_iter().filter_map(type_of).collect();
+    let admitted = types("spec.admission.types", &spec.types)?;
     Ok(Admission {
         namespaces: spec.namespaces,
         pattern: pattern.transpose()?,
@@ -228,8 +228,12 @@ fn admission(spec: dns::Admission) -> Result<Admission, Fault<Reason>> {
             .collect::<Result<_, _>>()?,
         prefix_from_label: names.prefix_from_label,
         environments: names.environments,
-        types: if types.is_empty() { ALL_BUT_NS.into() } else { types },
-        approval_for: spec.approval_required_for.into_iter().filter_map(type_of).collect(),
+        types: if admitted.is_empty() {
+            ALL_BUT_NS.into()
+        } else {
+            admitted
+        },
+        approval_for: types("spec.admission.approvalRequiredFor", &spec.approval_required_for)?,
         allow_suffixes: targets
             .allow_suffixes
             .iter()
@@ -248,13 +252,22 @@ fn admission(spec: dns::Admission) -> Result<Admission, Fault<Reason>> {
     })
 }
 
+/// Types of the DNS: `Auto` is none, and left out it would make a rule that says less than it seems to.
+fn types(field: &str, given: &[RecordTypeChoice]) -> Result<BTreeSet<RecordType>, Fault<Reason>> {
+    let type_ = |choice: &RecordTypeChoice| {
+        let fix = "write A, AAAA and CNAME instead";
+        type_of(*choice).ok_or_else(|| invalid(field, "Auto is no type of the DNS", fix))
+    };
+    given.iter().map(type_).collect()
+}
+
 /// Labels in the form of canonical names.
 fn reserved((index, text): (usize, &String)) -> Result<String, Fault<Reason>> {
     let name = Fqdn::parse(&format!("{text}.invalid")).map_err(|error| {
         let field = format!("spec.admission.namePolicy.reserved[{index}]");
         invalid(field, format!("the label {error}"), "write a label, such as www")
     })?;
-    Ok(name.as_str().trim_end_matches(".invalid").to_owned())
+    Ok(name.as_str().strip_suffix(".invalid").unwrap_or_default().to_owned())
 }
 
 fn within(field: String, text: &str, domain: &Fqdn) -> Result<Fqdn, Fault<Reason>> {

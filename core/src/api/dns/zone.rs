@@ -46,6 +46,10 @@ pub use provider::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("(has(self.claims) && has(self.claims.depth) ? self.claims.depth : 1) == (has(oldSelf.claims) && has(oldSelf.claims.depth) ? oldSelf.claims.depth : 1)")
+        .message("spec.claims.depth cannot be changed: names that are held would be free to others"),
+)]
 pub struct DnsZoneSpec {
     /// The domain, such as `incubateur.net`. It cannot be changed.
     #[schemars(length(min = 1, max = 253))]
@@ -100,6 +104,12 @@ pub enum ZoneMode {
 /// Who may have which names in a zone, and what they may say.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("!has(self.types) || !('Auto' in self.types)")
+        .message("admission.types are types of the DNS: write A, AAAA and CNAME instead of Auto"),
+    validation = Rule::new("!has(self.approvalRequiredFor) || !('Auto' in self.approvalRequiredFor)")
+        .message("admission.approvalRequiredFor are types of the DNS: write A, AAAA and CNAME instead of Auto"),
+)]
 pub struct Admission {
     /// The namespaces, by their labels. Absent: none; `{}`: every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +181,7 @@ pub struct TargetPolicy {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Claims {
-    /// How many labels below the zone a claim has: it covers everything below itself. Absent: 1.
+    /// How many labels below the zone a claim has: it covers everything below itself. It cannot be changed. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 5))]
     pub depth: Option<i32>,
