@@ -10,7 +10,7 @@ use super::selector;
 use super::zone::Zone;
 use crate::api::dns::{DnsClaim, DnsClaimSpec, Holder, Withdrawal};
 use crate::fault::Fault;
-use crate::names::hash_suffix;
+use crate::names::hash_of;
 
 /// For how long a name is kept from others when its zone is not there to say, in seconds.
 const RELEASE_AFTER: i64 = 30 * 86_400;
@@ -88,12 +88,12 @@ impl Key {
     }
 }
 
-/// The name of the DnsClaim of a key.
+/// The name of the DnsClaim of a key. Teams choose the names that are hashed: none may be found whose hash is another's.
 pub fn object_name(key: &Fqdn) -> String {
     if key.is_host() {
         key.as_str().to_owned()
     } else {
-        format!("special-{}", hash_suffix(&[key.as_str()]))
+        format!("special-{}", hash_of(key.as_str()))
     }
 }
 
