@@ -79,8 +79,8 @@ fn protected(name: &Fqdn, sets: &[RrSet], zone: &Zone) -> Result<(), Fault<Reaso
     let names = sets.iter().map(|set| &set.name).chain([name]);
     for name in names {
         if ownership::is_kept(name) {
-            let message = format!("{} is kept for the marks of Tremplin", ownership::LABEL);
-            return Err(Fault::stalled(Reason::NameReserved, message, "choose another name").at("spec.name"));
+            let fix = "choose another name";
+            return Err(Fault::stalled(Reason::NameReserved, ownership::kept(), fix).at("spec.name"));
         }
         if zone.safety.protected.contains(name) {
             let message = format!("{name} is never written");

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::change::Change;
-use super::ownership::LABEL;
+use super::ownership::is_kept;
 use super::zone::Safety;
 use crate::api::dns::{Breaker, Deletions};
 
@@ -146,9 +146,7 @@ pub fn trip(
 }
 
 fn is_mark(change: &Change) -> bool {
-    change
-        .name()
-        .is_some_and(|name| name.labels().any(|label| label == LABEL))
+    change.name().is_some_and(is_kept)
 }
 
 #[cfg(test)]

@@ -87,8 +87,7 @@ pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
     };
     let name = Fqdn::parse(&record.spec.name).map_err(|error| invalid(format!("the name {error}")))?;
     if ownership::is_kept(&name) {
-        let message = format!("the label {} is kept for the operator's own records", ownership::LABEL);
-        return Err(invalid(message));
+        return Err(invalid(ownership::kept()));
     }
     Ok(name)
 }

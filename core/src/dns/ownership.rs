@@ -160,9 +160,17 @@ pub fn marked_name(mark: &Fqdn, zone: &Fqdn) -> Option<Fqdn> {
         .flatten()
 }
 
+/// The labels that stand in the names of marks: with one of them a name's mark would be another's.
+pub const KEPT: [&str; 3] = [LABEL, WILDCARD, APEX];
+
 /// Whether a name is kept for marks.
 pub fn is_kept(name: &Fqdn) -> bool {
-    name.labels().any(|label| label == LABEL)
+    name.labels().any(|label| KEPT.contains(&label))
+}
+
+/// Says so.
+pub fn kept() -> String {
+    format!("the labels {} are kept for the marks of Tremplin", KEPT.join(", "))
 }
 
 /// Who registered a record set with external-dns, if a text is that tool's registry entry.
@@ -205,6 +213,8 @@ mod tests {
             assert_eq!(marked_name(&found, &zone), Some(name(marked)));
         }
         assert_eq!(marked_name(&name("app.z.org"), &zone), None);
+        // What would have the mark of a wildcard, or of the apex.
+        assert!(is_kept(&name("_wildcard.app.z.org")) && is_kept(&name("_apex.z.org")));
     }
 
     #[test]

@@ -240,7 +240,8 @@ impl Round<'_> {
             .collect();
         if let (Some(owner), false) = (registry, wanted.is_empty()) {
             let message = format!("{} is managed by external-dns (owner {owner})", self.want.name);
-            return Some(not_ours(message, self.want));
+            let fix = "choose another name, or have external-dns forget it: stop it from writing the name and remove its TXT record there; then ask the platform team to give it to this namespace by spec.adoptions of the DnsZone";
+            return Some(Fault::stalled(Reason::NotOurs, message, fix));
         }
         if in_the_way.is_empty() {
             return None;

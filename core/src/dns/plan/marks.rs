@@ -35,11 +35,12 @@ impl Place {
         if types.is_empty() {
             return self.there.take().map(Change::delete);
         }
+        if self.there.as_ref().is_some_and(|there| says(there, owner, types)) {
+            return None;
+        }
         let (owner, types) = (owner.clone(), types.clone());
         let new = Mark { owner, types }.set(self.name.clone());
         match self.there.replace(new.clone()) {
-            // Providers may keep another TTL: only the text counts.
-            Some(old) if old.values == new.values => None,
             Some(old) => Some(Change::replace(old, new)),
             None => Some(Change::create(new)),
         }
@@ -51,8 +52,20 @@ impl Place {
         let is_ours = |text: &String| Mark::parse(text).is_some_and(|mark| mark.is_of(owner));
         let mut left = marks.clone();
         left.values.retain(|text| !is_ours(text));
-        (left.values.len() < marks.values.len()).then(|| Change::replace(marks, left))
+        match left.values.len() {
+            0 => Some(Change::delete(marks)),
+            some => (some < marks.values.len()).then(|| Change::replace(marks, left)),
+        }
     }
+}
+
+/// Whether a mark, alone, names these types for that claim. Which cluster it names does not count here: a claim that was
+/// carried to another one is the same, and two clusters that made theirs in one second would take the mark from each other
+/// for ever. Providers may keep another TTL.
+fn says(there: &RrSet, owner: &Owner, types: &BTreeSet<RecordType>) -> bool {
+    let is_same =
+        |mark: Mark| mark.owner.namespace == owner.namespace && mark.owner.since == owner.since && mark.types == *types;
+    there.values.len() == 1 && Mark::of(there).is_some_and(is_same)
 }
 
 /// The marks of a name.

@@ -322,6 +322,26 @@ fn of_two_marks_at_one_name_the_newer_is_taken_back() {
 }
 
 #[test]
+fn two_clusters_that_claimed_for_one_namespace_in_one_second_leave_each_others_mark() {
+    let a = set("app.z.org", "A", "192.0.2.1");
+    let theirs = mark("app.z.org", owner("two", "blue", 100), &["A"]);
+    let wanted = want("app.z.org", std::slice::from_ref(&a));
+    let seen = by_name([a, theirs]);
+    assert_eq!(plan(&wanted, &seen, &shared(), &profile(BATCH)), Planned::default());
+}
+
+#[test]
+fn a_mark_that_gives_way_alone_is_deleted() {
+    // Another's mark is beside a delegation, and ours still below it.
+    let ours = ours("app.z.org", &["A"]);
+    let current = by_name([ours.clone(), mark("app.z.org", owner("two", "red", 99), &["NS"])]);
+    let wanted = want("app.z.org", &[set("app.z.org", "NS", "ns.example.org")]);
+    let lost = plan(&wanted, &current, &shared(), &profile(BATCH));
+    assert!(lost.conflict.is_some());
+    assert_eq!(lost.changes, [Change::delete(ours)]);
+}
+
+#[test]
 fn a_name_that_becomes_a_delegation_and_ceases_to_be_one_keeps_its_mark_out_of_the_cut() {
     let a = set("app.z.org", "A", "192.0.2.1");
     let ns = set("app.z.org", "NS", "ns.example.org");
@@ -386,7 +406,9 @@ fn a_name_of_external_dns_is_told_as_such() {
         &shared(),
         &profile(BATCH),
     );
-    assert!(planned.conflict.unwrap().message.contains("external-dns (owner prod)"));
+    let fault = planned.conflict.unwrap();
+    assert!(fault.message.contains("external-dns (owner prod)"), "{fault}");
+    assert!(fault.fix.contains("have external-dns forget it"), "{fault}");
 }
 
 #[test]
