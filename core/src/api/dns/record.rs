@@ -90,7 +90,8 @@ pub struct DnsRecordSpec {
     pub delegation: Option<Delegation>,
 
     /// What becomes of the data in the zone when this object is deleted: `Delete` withdraws it; with `Retain` it stays,
-    /// and the name with its holder. Absent: `Delete`.
+    /// marked as this namespace's. The name itself is free to others after the zone's quarantine, as with `Delete`.
+    /// Absent: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
@@ -126,7 +127,7 @@ pub enum RecordTypeChoice {
 pub enum DeletionPolicy {
     /// It is withdrawn.
     Delete,
-    /// It stays, and the name stays with its holder's mark.
+    /// It stays, with its holder's mark.
     Retain,
 }
 
