@@ -1,29 +1,18 @@
 //! What can be told of a DnsRecord or DnsZone without a cluster: by the same code that the operator decides with.
 
-use super::name::Fqdn;
+use super::judge;
 use super::reasons::Reason;
 use super::wanted::without_zone;
 use super::zone::Zone;
 use crate::api::dns::{DnsRecord, DnsZone, LabelSelector, Operator, Provider, ProviderType};
 use crate::fault::{Class, Fault};
 
-/// A record's name.
-///
-/// # Errors
-/// `InvalidSpec` when it is none.
-pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
-    Fqdn::parse(&record.spec.name).map_err(|error| {
-        let fix = "write an absolute name, such as mon-app.example.org";
-        Fault::stalled(Reason::InvalidSpec, format!("the name {error}"), fix).at("spec.name")
-    })
-}
-
 /// Looks at a record. Whether a zone takes it is not known here.
 ///
 /// # Errors
 /// The first field that cannot work in any zone.
 pub fn record(record: &DnsRecord) -> Result<(), Fault<Reason>> {
-    match without_zone(&record.spec, &name(record)?, None) {
+    match without_zone(&record.spec, &judge::name(record)?, None) {
         Err(fault) if fault.class == Class::Stalled => Err(fault),
         // An app's address is the cluster's to tell.
         _ => Ok(()),
