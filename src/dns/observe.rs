@@ -163,7 +163,7 @@ impl Dns {
             },
         );
         if judgement.verdict.is_ok() {
-            judgement.verdict = circle::check(&judgement.sets, |name| self.alias(name, record));
+            judgement.verdict = circle::check(&record.spec, &judgement.sets, |name| self.alias(name, record));
         }
         if known.is_none() {
             // Its labels decide what it may have: nothing is decided before they are seen. The watch wakes the record.

@@ -13,9 +13,9 @@ use super::ownership;
 use super::profile::Profile;
 use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
-use super::wanted::wanted;
+use super::wanted::{self, fits, wanted};
 use super::zone::Zone;
-use crate::api::dns::{DnsClaim, DnsRecord, ProgrammedSet};
+use crate::api::dns::{DnsClaim, DnsRecord, DnsRecordSpec, ProgrammedSet};
 use crate::api::startup_app::Environment;
 use crate::fault::{Class, Fault};
 use crate::labels;
@@ -128,7 +128,8 @@ pub fn judge(record: &DnsRecord, place: &Place, observed: &Observed<'_>) -> Judg
     let held = matches!(holding, Holding::Ours | Holding::Leaving);
     let admissible = || {
         place.key.claimable(observed.zone, observed.labels)?;
-        duplicate(&sets, observed.older)?;
+        duplicate(&sets, observed.older, &record.spec)?;
+        hidden(&sets, observed.older)?;
         admitted(place, &sets, observed, held)
     };
     let allowed = match told {
@@ -193,12 +194,12 @@ fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reas
 }
 
 /// Texts of several records at one name are joined, but for the policies of mail; anything else has one record to say it.
-fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
+fn duplicate(sets: &[RrSet], older: &[RrSet], spec: &DnsRecordSpec) -> Result<(), Fault<Reason>> {
     for set in sets {
         let others = older.iter().filter(|other| other.name == set.name);
         let clash = others.into_iter().find(|other| {
             let same = other.type_ == set.type_ && set.type_ != RecordType::Txt;
-            same || other.type_ == RecordType::Cname || !set.type_.may_stand_beside(&other.type_)
+            same || !set.type_.may_stand_beside(&other.type_)
         });
         if let Some(other) = clash {
             let message = format!(
@@ -208,6 +209,8 @@ fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
             let fix = "remove one of the two, or say both in one DnsRecord";
             return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.name"));
         }
+        let joined = join(&set.name, older.iter().chain([set]));
+        joined.get(&set.type_).map_or(Ok(()), |joined| fits(joined, spec))?;
         let said = older
             .iter()
             .filter(|other| (&other.name, &other.type_) == (&set.name, &set.type_));
@@ -222,9 +225,37 @@ fn duplicate(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
                 "an older DnsRecord of this namespace has the {policy} record of {}: receivers take none of several",
                 set.name
             );
+            let field = match &spec.mail {
+                Some(_) => format!("spec.mail.{}", policy.to_ascii_lowercase()),
+                None => wanted::field(spec).to_owned(),
+            };
             let fix = "make one of the two";
-            return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.values"));
+            return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at(field));
         }
+    }
+    Ok(())
+}
+
+/// What is below a delegated name is the child zone's: data of the parent there is answered by nobody.
+fn hidden(sets: &[RrSet], older: &[RrSet]) -> Result<(), Fault<Reason>> {
+    let hides = |cut: &RrSet, other: &RrSet| cut.type_ == RecordType::Ns && other.name.is_below(&cut.name);
+    for (set, other) in sets.iter().flat_map(|set| older.iter().map(move |other| (set, other))) {
+        let (message, fix) = if hides(other, set) {
+            let message = format!(
+                "an older DnsRecord of this namespace delegates {}, and {} is below it",
+                other.name, set.name
+            );
+            (message, "put it in the child zone")
+        } else if hides(set, other) {
+            let message = format!(
+                "an older DnsRecord of this namespace says {} at {}, which a delegation of {} would hide",
+                other.type_, other.name, set.name
+            );
+            (message, "put it in the child zone, and remove that DnsRecord first")
+        } else {
+            continue;
+        };
+        return Err(Fault::stalled(Reason::DuplicateRecord, message, fix).at("spec.name"));
     }
     Ok(())
 }
@@ -285,10 +316,19 @@ mod tests {
         }
     }
 
+    fn spec(text: &str) -> DnsRecordSpec {
+        serde_saphyr::from_str(&format!("{{name: app.z.org, {text}}}")).unwrap()
+    }
+
     #[test]
     fn texts_stand_beside_each_other_but_for_two_policies_of_mail() {
         let told = |text: &str, older: &RrSet| {
-            let refused = duplicate(&[set(RecordType::Txt, text)], std::slice::from_ref(older)).err()?;
+            let refused = duplicate(
+                &[set(RecordType::Txt, text)],
+                std::slice::from_ref(older),
+                &spec("values: [x]"),
+            )
+            .err()?;
             assert_eq!(refused.reason, Reason::DuplicateRecord);
             Some(refused.message)
         };
@@ -304,5 +344,51 @@ mod tests {
         assert!(told("v=DMARC1; p=none", &dmarc).unwrap().contains("the DMARC record"));
         assert_eq!(told("v=DMARC1; p=none", &spf), None);
         assert!(told("site=1", &set(RecordType::Ns, "ns.example.org")).is_some());
+    }
+
+    #[test]
+    fn what_a_mail_unit_says_twice_is_told_at_its_field() {
+        let older = [set(RecordType::Txt, "v=spf1 a -all")];
+        let mail = spec("mail: {spf: 'v=spf1 -all'}");
+        let fault = duplicate(&[set(RecordType::Txt, "v=spf1 -all")], &older, &mail).unwrap_err();
+        assert_eq!(fault.field.as_deref(), Some("spec.mail.spf"));
+    }
+
+    #[test]
+    fn texts_of_several_records_fit_in_one_message() {
+        let texts = |first: char| RrSet {
+            values: (0..6).map(|n| format!("{first}{n}{}", "x".repeat(4000))).collect(),
+            ..set(RecordType::Txt, "")
+        };
+        let spec = spec("values: [x]");
+        assert_eq!(duplicate(&[texts('a')], &[], &spec), Ok(()));
+        let fault = duplicate(&[texts('a')], &[texts('b')], &spec).unwrap_err();
+        assert_eq!(
+            (fault.reason, fault.field.as_deref()),
+            (Reason::InvalidSpec, Some("spec.values"))
+        );
+    }
+
+    #[test]
+    fn nothing_is_below_a_delegated_name_and_no_delegation_above_data() {
+        let cut = set(RecordType::Ns, "ns.example.org");
+        let below = RrSet {
+            name: name("a.app.z.org"),
+            ..set(RecordType::A, "192.0.2.1")
+        };
+        let told = |new: &RrSet, older: &RrSet| {
+            let told =
+                hidden(std::slice::from_ref(new), std::slice::from_ref(older)).map_err(|fault| fault.to_string());
+            told.err().unwrap_or_default()
+        };
+        assert!(told(&below, &cut).contains("delegates app.z.org"));
+        assert!(told(&cut, &below).contains("says A at a.app.z.org"));
+        assert_eq!(told(&below, &set(RecordType::A, "192.0.2.1")), "");
+        let beside = RrSet {
+            name: name("b.z.org"),
+            ..below.clone()
+        };
+        assert_eq!(told(&cut, &beside), "");
+        assert_eq!(told(&cut, &cut), "", "at the name itself it is a duplicate");
     }
 }

@@ -68,7 +68,7 @@ reasons! {
         => "Use a name below one that you hold, or ask the platform team for an entry in adoptions of the DnsZone.";
     NotOurs: "The zone has data at this name that Tremplin did not write. It is left alone."
         => "Choose another name, or ask the platform team to give the data to you by adoptions of the DnsZone.";
-    DuplicateRecord: "An older DnsRecord of this namespace says something else for the same name and type."
+    DuplicateRecord: "An older DnsRecord of this namespace says something beside which this cannot stand: for the same name and type, or across a delegation."
         => "Remove one of the two.";
     NamespaceNotAdmitted: "The zone does not admit this namespace."
         => "Ask the platform team; the message names the rule.";

@@ -106,6 +106,18 @@ pub struct RrSet {
     pub values: BTreeSet<String>,
 }
 
+/// The most octets that a record set may take in a message (see [`RrSet::size`]): an update names what was there and what is
+/// to be there, and a message of the DNS has 65,535.
+pub const LARGEST: usize = 30_000;
+
+impl RrSet {
+    /// About how many octets its data take in a message: a text has one more for every 255, each record twelve.
+    pub fn size(&self) -> usize {
+        let records = self.values.iter().map(|value| value.len() + value.len() / 255 + 1 + 12);
+        records.sum()
+    }
+}
+
 /// Why data cannot be of its type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} cannot be the data of a record of type {type_}: {reason}")]

@@ -21,7 +21,7 @@ use super::mail;
 use super::name::Fqdn;
 use super::profile::{Alias, Profile};
 use super::reasons::Reason;
-use super::rrset::{RecordType, RrSet};
+use super::rrset::{LARGEST, RecordType, RrSet};
 use super::zone::{Zone, type_of};
 use crate::api::dns::{Delegation, DnsRecordSpec};
 use crate::fault::Fault;
@@ -108,8 +108,41 @@ fn asked(
         Source::Mail(given) => mail::unit(given, name, request.ttl)?,
         Source::Delegation(delegation) => request.delegation(delegation)?,
     };
+    sets.iter().try_for_each(|set| fits(set, spec))?;
     sets.sort();
     Ok(sets)
+}
+
+/// Whether a set is small enough to be answered and changed.
+///
+/// # Errors
+/// `InvalidSpec` when it is not.
+pub fn fits(set: &RrSet, spec: &DnsRecordSpec) -> Result<(), Fault<Reason>> {
+    if set.size() <= LARGEST {
+        return Ok(());
+    }
+    let message = format!(
+        "the data of type {} at {} take {} octets in a message, and may take {LARGEST}",
+        set.type_,
+        set.name,
+        set.size()
+    );
+    Err(invalid(field(spec), message, "shorten it, or say it at several names"))
+}
+
+/// The field that the data come from.
+pub fn field(spec: &DnsRecordSpec) -> &'static str {
+    if !spec.targets.is_empty() {
+        "spec.targets"
+    } else if !spec.values.is_empty() {
+        "spec.values"
+    } else if spec.app_ref.is_some() {
+        "spec.appRef"
+    } else if spec.mail.is_some() {
+        "spec.mail"
+    } else {
+        "spec.delegation"
+    }
 }
 
 /// The TTL in force, in seconds: the spec's or the zone's own, within what zone and provider allow.

@@ -247,6 +247,19 @@ fn a_type_that_the_provider_does_not_take_is_refused() {
 }
 
 #[test]
+fn no_set_is_larger_than_a_message_can_tell() {
+    let values: Vec<_> = (0..50).map(|n| format!("{n}{}", "x".repeat(4090))).collect();
+    let values = |count: usize| serde_json::to_string(&values[..count]).unwrap();
+    let told = |count| {
+        let spec = format!("{{name: a.example.org, type: TXT, values: {}}}", values(count));
+        let spec: DnsRecordSpec = serde_saphyr::from_str(&spec).unwrap();
+        without_zone(&spec, &name("a.example.org"), None).map_err(|fault| fault.field)
+    };
+    assert!(told(7).is_ok());
+    assert_eq!(told(8), Err(Some("spec.values".to_owned())));
+}
+
+#[test]
 fn the_ttl_is_kept_within_zone_and_provider() {
     let (zone, own) = (zone(ZONE), profile());
     let coarse = Profile {

@@ -152,7 +152,7 @@ impl<'a> Round<'a> {
                     .iter()
                     .find_map(|other| neighbours::leads(&other.record, name))
             };
-            judgement.verdict = circle::check(&judgement.sets, alias);
+            judgement.verdict = circle::check(&record.spec, &judgement.sets, alias);
         }
         judgement
     }
