@@ -8,14 +8,17 @@ mod common;
 #[path = "dns/world.rs"]
 mod world;
 
-use common::{eventually, start};
+use common::faults::{Instead, keep_from};
+use common::{HOME, Operator, eventually, install, settings, start};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use tokio::net::UdpSocket;
 use tremplin_core::api::DnsRecord;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{PowerDns, PowerDnsOptions, ZoneText, free_address};
+use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 use world::{Server, World, message};
 
 #[tokio::test]
@@ -143,4 +146,40 @@ async fn servers_that_never_answer_hold_up_nobody_else() {
         assert_eq!(handed_over(&server, &format!("n{n}.silent.example")).await, 0);
     }
     drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_begins_anew_hands_over_no_name_before_the_child_servers_answer() {
+    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+    let world = World {
+        client: install(&control_plane).await,
+    };
+    let address = free_address().unwrap();
+    let server = Server::bind("anew.example", &format!("child IN A {}", address.ip())).await;
+    let spec = "{admission: {namespaces: {}, types: [A, NS], targets: {allowCIDRs: [192.0.2.0/24]}}}";
+    world.open("anew", "anew.example", &server, spec).await;
+    let team = world.team(&control_plane, "blue").await;
+    let first = Operator::plain(&control_plane, &[]);
+    world
+        .commit(&team, "app", "{name: app.anew.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&team, "app", "Published").await;
+    let waits = "{name: app.anew.example, type: NS, values: [child.anew.example]}";
+    world.commit(&team, "app", waits).await;
+    world.record(&team, "app", "ChildServersSilent").await;
+    world.audit("anew").await;
+    first.stop().await.unwrap();
+
+    // The zone's first round knows of the withdrawal by the claim, and hears nothing from the record's own round.
+    let leases = world.of::<Lease>(HOME);
+    let _ = leases.delete("tremplin-controller", &DeleteParams::default()).await;
+    let _second = Operator::start(&control_plane.admin_config(), settings(&[]), |client| {
+        keep_from(client, "/dnsrecords/app/status", Instead::Refusal(403))
+    });
+    world
+        .commit(&team, "more", "{name: more.anew.example, targets: [192.0.2.2]}")
+        .await;
+    world.record(&team, "more", "Published").await;
+    assert_eq!(server.ask("app.anew.example", RecordType::A).await, ["192.0.2.1"]);
+    assert_eq!(handed_over(&server, "app.anew.example").await, 0);
 }

@@ -157,11 +157,11 @@ impl Round<'_> {
 
     /// Counts, and gives what differs to the writer.
     fn compare(&mut self, current: &Sets) {
-        let all = Work {
+        let mut all = Work {
             records: self.dns.records_of(self.zone),
             ..Work::default()
         };
-        let task = self.dns.task(&all, self.zone);
+        let task = self.dns.task(&mut all, self.zone);
         let planned = write::plan_all(&task.wants, current, self.zone, self.provider.profile());
         for record in &task.records {
             let here = || record.names().into_iter().filter_map(|name| planned.get(name));

@@ -69,7 +69,7 @@ impl Dns {
         let now = (self.now)();
         let mut work = self.board.take(&zone.name);
         self.take_up_all(&mut work, zone, now);
-        let mut task = self.task(&work, zone);
+        let mut task = self.task(&mut work, zone);
         let children_again = self.gate_delegations(zone, &authorities.servers, &mut task, &work);
         self.tell_kept(zone, &mut task);
         let own = object.spec.provider.request.as_ref();

@@ -33,6 +33,8 @@ pub struct Task {
     pub records: Vec<Asking>,
     /// The claims whose withdrawals are in it.
     pub claims: Vec<DnsClaim>,
+    /// Records that say something at these names and are not known to be written.
+    beside: BTreeSet<Key>,
 }
 
 /// What is left as it is at a name, by type, and why.
@@ -92,13 +94,12 @@ impl Asking {
 }
 
 impl Dns {
-    /// Everything that is asked for at the names of this work.
-    pub(super) fn task(&self, work: &Work, zone: &Zone) -> Task {
+    /// Everything that is asked for at the names of this work. What is written at a name is written for all who say
+    /// something there: who waits for that belongs to the work, and passes what every record must.
+    pub(super) fn task(&self, work: &mut Work, zone: &Zone) -> Task {
         let mut task = Task::default();
-        for key in work.records.iter().chain(&work.unpublished) {
-            let Some(seen) = self.records.get(key) else { continue };
-            let Seen::Object(record) = &*seen else { continue };
-            self.ask(&mut task, record, zone);
+        for key in &work.records {
+            self.ask(&mut task, key, zone);
         }
         for name in &work.claims {
             let Some(seen) = self.claims.get(&cluster_key(name)) else {
@@ -109,10 +110,20 @@ impl Dns {
                 self.withdrawals(&mut task, claim, zone);
             }
         }
+        while let Some(key) = task.beside.pop_first() {
+            if work.records.insert(key.clone()) {
+                self.ask(&mut task, &key, zone);
+            }
+        }
+        for key in work.unpublished.difference(&work.records) {
+            self.ask(&mut task, key, zone);
+        }
         task
     }
 
-    fn ask(&self, task: &mut Task, record: &DnsRecord, zone: &Zone) {
+    fn ask(&self, task: &mut Task, key: &Key, zone: &Zone) {
+        let Some(seen) = self.records.get(key) else { return };
+        let Seen::Object(record) = &*seen else { return };
         let view = self.view(record);
         let (Ok(()), Some(key), Some(claim)) = (&view.judgement.verdict, &view.key, &view.claim) else {
             return;
@@ -139,7 +150,7 @@ impl Dns {
             was_written: before == Some(&asked),
             programmed: asked,
             sets: view.judgement.sets,
-            record: record.clone(),
+            record: (**record).clone(),
             findings: Vec::new(),
         });
     }
@@ -180,6 +191,14 @@ impl Dns {
                 Seen::Malformed(_) => None,
             })
             .collect();
+        let waiting = said.iter().filter(|said| {
+            let is_here = said.judgement.sets.iter().any(|set| set.name == *name);
+            is_here && said.written != programmed(&said.judgement.sets)
+        });
+        task.beside.extend(waiting.map(|said| Key {
+            namespace: namespace.clone(),
+            name: said.record.clone(),
+        }));
         let Gathered { sets, withdraw, kept } = gather(name, &said, &claim.spec.withdrawals);
         let labels = self
             .namespaces

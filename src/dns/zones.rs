@@ -221,8 +221,8 @@ impl Round<'_> {
             // Told that it is published, a provider may have left something out.
             self.note_unpublished();
         }
-        let work = self.dns.board.take(&self.zone.name);
-        let mut task = self.dns.task(&work, self.zone);
+        let mut work = self.dns.board.take(&self.zone.name);
+        let mut task = self.dns.task(&mut work, self.zone);
         let children_again = self
             .dns
             .gate_delegations(self.zone, &self.authorities.servers, &mut task, &work);
