@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tremplin_core::api::dns::ProgrammedSet;
 use tremplin_core::conditions::State;
 use tremplin_core::dns::status::{DELEGATED, Finding};
 use tremplin_core::dns::{Reason, RecordType, Zone};
@@ -23,7 +24,8 @@ impl Dns {
         let seen = self.records.get(key)?;
         let Seen::Object(record) = &*seen else { return None };
         let status = record.status.as_ref()?;
-        let hands_over = status.programmed.iter().any(|set| set.type_ == RecordType::Ns.as_str());
+        let is_there = |set: &ProgrammedSet| set.type_ == RecordType::Ns.as_str() && !set.hash.is_empty();
+        let hands_over = status.programmed.iter().any(is_there);
         hands_over.then(|| Delegation::of(&self.view(record).judgement.sets))?
     }
 
