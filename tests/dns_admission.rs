@@ -1,6 +1,8 @@
 //! Who may have what, on the real API server: each rule of a DnsZone refuses with its own reason and writes nothing.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
@@ -217,6 +219,41 @@ async fn the_longest_zone_that_covers_a_name_decides() {
         outer.ask("app.in.long.example", RecordType::A).await,
         Vec::<String>::new()
     );
+}
+
+#[tokio::test]
+async fn a_name_that_another_zone_covers_now_is_served_there() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let (outer, inner) = (
+        Server::bind("opens.example", "").await,
+        Server::bind("in.opens.example", "").await,
+    );
+    world.open("opens", "opens.example", &outer, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    world
+        .commit(&blue, "app", "{name: app.in.opens.example, targets: [192.0.2.7]}")
+        .await;
+    let served_by = async |zone: &str, server: &Server| {
+        eventually("the record is in its zone", async || {
+            let status = world.record(&blue, "app", "Published").await.status?;
+            (status.zone.as_deref() == Some(zone)).then_some(())
+        })
+        .await;
+        assert_eq!(server.ask("app.in.opens.example", RecordType::A).await, ["192.0.2.7"]);
+    };
+    served_by("opens.example", &outer).await;
+    world.open("opens-in", "in.opens.example", &inner, "").await;
+    served_by("in.opens.example", &inner).await;
+
+    // What the outer zone had of it went meanwhile, and it covers the name again.
+    world.change_zone("opens", "{paused: true}").await;
+    outer.tamper("opens.example", "app.in.opens.example", "A", None).await;
+    let zones = world.cluster::<DnsZone>();
+    zones.delete("opens-in", &DeleteParams::default()).await.unwrap();
+    world.record(&blue, "app", "ZoneNotWritten").await;
+    world.change_zone("opens", "{paused: false}").await;
+    served_by("opens.example", &outer).await;
 }
 
 #[tokio::test]

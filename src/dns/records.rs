@@ -10,7 +10,7 @@ use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::outlook::TARGET_RESOLVES;
-use tremplin_core::dns::status::{DELEGATED, RecordFacts, record_status};
+use tremplin_core::dns::status::{DELEGATED, RecordFacts, has_moved, record_status};
 use tremplin_core::dns::{Reason, neighbours};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
@@ -77,6 +77,13 @@ impl Dns {
             record = self.finalized(record).await?;
             view = self.claimed(&record, view).await?;
         }
+        if view
+            .usable_zone()
+            .is_some_and(|zone| has_moved(&record, zone.domain.as_str()))
+        {
+            // What is known of it is known of another zone.
+            self.board.forget(&record_key(&record));
+        }
         // The status says what may be in the zone before it is there.
         let outcome = self.tell_record(&record, &view).await?;
         if view.judgement.verdict.is_ok() {
@@ -129,7 +136,8 @@ impl Dns {
             Some(progress) => (progress.wanted != asked, progress.wanted == asked),
             None => (false, false),
         };
-        if !is_known && was_refused(record)
+        if has_moved(record, zone.domain.as_str())
+            || !is_known && was_refused(record)
             || was_not_accepted(record)
             || drift::is_to_be_put_right(record, zone, (self.now)())
         {

@@ -6,7 +6,7 @@ mod zone;
 
 pub use claim::{ClaimFacts, claim_status};
 pub use record::{
-    DELEGATED, Finding, Progress, RecordFacts, Served, is_published, proven, record_status, with_intents,
+    DELEGATED, Finding, Progress, RecordFacts, Served, has_moved, is_published, proven, record_status, with_intents,
 };
 pub use zone::{REFUSED, ZoneFacts, is_to_be_checked, zone_status};
 

@@ -108,9 +108,32 @@ pub fn is_published(record: &DnsRecord) -> bool {
     status.is_some_and(|status| conditions::is_true(&status.conditions, PUBLISHED))
 }
 
+/// Whether a record was in another zone than the one that covers its name now, by its domain.
+pub fn has_moved(record: &DnsRecord, zone: &str) -> bool {
+    let before = record.status.as_ref().and_then(|status| status.zone.as_deref());
+    before.is_some_and(|before| before != zone)
+}
+
+/// What is known of another zone says nothing about the one that covers the name now.
+fn move_away(status: &mut DnsRecordStatus) {
+    for set in &mut status.programmed {
+        set.hash.clear();
+    }
+    let proven = [PROGRAMMED, PUBLISHED, PROPAGATED];
+    status
+        .conditions
+        .retain(|condition| !proven.contains(&condition.type_.as_str()));
+    status.authoritative.clear();
+    status.visible_after = None;
+    status.drift = None;
+}
+
 /// The status of a record.
 pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordStatus {
-    let old = record.status.clone().unwrap_or_default();
+    let mut old = record.status.clone().unwrap_or_default();
+    if facts.zone.as_deref().is_some_and(|zone| has_moved(record, zone)) {
+        move_away(&mut old);
+    }
     let generation = record.metadata.generation.unwrap_or_default();
     let sets = &facts.judgement.sets;
     let asked = programmed(sets);
@@ -322,7 +345,9 @@ fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::testing::at;
+    use crate::api::dns::DnsRecordSpec;
+    use crate::dns::rrset::RecordType;
+    use crate::dns::testing::{at, name};
 
     #[test]
     fn a_serial_is_that_of_the_first_answer_as_asked_for() {
@@ -340,6 +365,57 @@ mod tests {
             Some(7)
         );
         assert_eq!(proven(answer(true), Some(8), &[]).serial, Some(8), "other data");
+    }
+
+    #[test]
+    fn what_was_written_to_another_zone_is_to_be_written_to_the_one_that_covers_the_name_now() {
+        let sets = vec![RrSet {
+            name: name("app.in.z.org"),
+            type_: RecordType::A,
+            ttl: 300,
+            values: ["192.0.2.1".to_owned()].into(),
+        }];
+        let served = Progress {
+            wanted: programmed(&sets),
+            result: Ok(Served {
+                answers: vec![AuthorityAnswer {
+                    server: "ns1".to_owned(),
+                    serial: None,
+                    matches: true,
+                    message: None,
+                }],
+                ..Served::default()
+            }),
+            drift: None,
+            findings: Vec::new(),
+        };
+        let judgement = Judgement { sets, verdict: Ok(()) };
+        let mut record = DnsRecord::new("app", DnsRecordSpec::default());
+        let mut told = |zone: &str, progress: Option<&Progress>| {
+            let facts = RecordFacts {
+                fqdn: None,
+                zone: Some(zone.to_owned()),
+                claim: None,
+                conflict: None,
+                judgement: &judgement,
+                outlook: &Outlook::default(),
+                progress,
+                now: at(0),
+            };
+            record.status = Some(record_status(&record, facts));
+            let status = record.status.as_ref().unwrap();
+            let ready = conditions::find(&status.conditions, READY).unwrap();
+            (
+                ready.reason.clone(),
+                status.programmed.iter().all(|set| !set.hash.is_empty()),
+            )
+        };
+        assert_eq!(told("in.z.org", Some(&served)), ("Published".to_owned(), true));
+        assert_eq!(told("in.z.org", None), ("Published".to_owned(), true));
+        assert_eq!(told("z.org", None), ("Programming".to_owned(), false));
+        // A program that ends here knows it.
+        assert_eq!(told("z.org", None), ("Programming".to_owned(), false));
+        assert_eq!(told("z.org", Some(&served)), ("Published".to_owned(), true));
     }
 
     #[test]
