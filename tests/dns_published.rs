@@ -8,11 +8,15 @@ mod common;
 #[path = "dns/world.rs"]
 mod world;
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use common::{HOME, Operator, eventually, install, settings, start};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::DeleteParams;
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
 use tremplin_core::api::{DnsRecord, DnsZone};
 use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
 use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
@@ -112,6 +116,70 @@ async fn what_a_failed_refresh_left_unpublished_is_published_before_anything_is_
         .count();
     assert_eq!(refreshes, 1);
     fake.assert_clean();
+}
+
+/// A server's address before which every question about one name is counted.
+async fn counted(server: SocketAddr, label: &'static str) -> (SocketAddr, Arc<Mutex<Vec<Instant>>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let seen = asked.clone();
+    tokio::spawn(async move {
+        let mut packet = [0; 4096];
+        loop {
+            let Ok((length, from)) = socket.recv_from(&mut packet).await else {
+                continue;
+            };
+            let question = &packet[..length];
+            if question.windows(label.len()).any(|part| part == label.as_bytes()) {
+                seen.lock().unwrap().push(Instant::now());
+            }
+            let onward = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            onward.send_to(question, server).await.unwrap();
+            let mut answer = [0; 4096];
+            let answered = timeout(Duration::from_secs(1), onward.recv(&mut answer)).await;
+            if let Ok(Ok(length)) = answered {
+                let _ = socket.send_to(&answer[..length], from).await;
+            }
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_server_that_stays_behind_is_asked_ever_more_rarely() {
+    let server = Server::bind("lags.example", "").await;
+    // Its transfers are broken: it answers for the zone, and never learns of a change.
+    let stale = Server::bind("lags.example", "").await;
+    let (lagging, asked) = counted(stale.dns(), "slowly").await;
+    let authorities: Vec<String> = [server.dns(), lagging]
+        .iter()
+        .map(|address| format!("{{address: {}, port: {}}}", address.ip(), address.port()))
+        .collect();
+    let spec = format!("{{authorities: [{}]}}", authorities.join(", "));
+    let (world, blue) = World::opened("lags", &server, &spec).await;
+    world
+        .commit(&blue, "slowly", "{name: slowly.lags.example, targets: [192.0.2.1]}")
+        .await;
+    let times = eventually("it is asked again and again", async || {
+        let times = asked.lock().unwrap().clone();
+        (times.len() >= 12).then_some(times)
+    })
+    .await;
+    // Five times by the round that wrote, and then at most once a second.
+    let lasted = times[11] - times[4];
+    assert!(lasted > Duration::from_secs(6), "{lasted:?}");
+    world.record(&blue, "slowly", "Publishing").await;
+    // Found out by the next look, at the latest.
+    stale
+        .tamper(
+            "lags.example",
+            "slowly.lags.example",
+            "A",
+            Some(behind::set("slowly.lags.example", "A", 300, &["192.0.2.1"])),
+        )
+        .await;
+    world.record(&blue, "slowly", "Published").await;
 }
 
 /// The provider says that it publishes, and does not.

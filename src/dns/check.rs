@@ -1,10 +1,9 @@
 //! What the authoritative servers of a zone say: only what all of them answer is published.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use k8s_openapi::jiff::SignedDuration;
 use tremplin_core::api::dns::AuthorityAnswer;
 use tremplin_core::dns::caches::{Cached, Held};
 use tremplin_core::dns::status::{Progress, Served, is_published, proven};
@@ -18,7 +17,7 @@ use super::write::Asking;
 use super::zones::Round;
 use crate::dns_provider::authority::{self, Server};
 
-/// How soon a server that does not yet answer as asked is asked again within a round, and then by rounds of their own.
+/// How soon a server that does not yet answer as this round wrote is asked again, before rounds of their own do.
 const ASK_AGAIN: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
@@ -27,76 +26,112 @@ const ASK_AGAIN: [Duration; 4] = [
 ];
 /// About how many records the servers are asked at the same time.
 const AT_ONCE: usize = 32;
-const ASK_LATER: Duration = Duration::from_secs(1);
-/// How soon the provider is asked again whether it serves what was written.
-const ASK_PROVIDER_AGAIN: SignedDuration = SignedDuration::from_secs(10);
+/// How soon the provider is asked again, at the soonest, whether it serves what was written.
+const ASK_PROVIDER_AGAIN: Duration = Duration::from_secs(10);
 
+/// The changes of this round, by name.
+type ByName<'a> = HashMap<&'a Fqdn, Vec<&'a Change>>;
 /// The zone's serial on its servers.
 type Serials = BTreeMap<SocketAddr, Option<i64>>;
 
 impl Round<'_> {
-    /// Asks every authoritative server about what is written, until all answer as asked or the round has lasted.
+    /// Asks every authoritative server about what is written, and tells what they answer. About what this round wrote they
+    /// are asked until all answer as asked or the round has lasted: it is on its way. About the rest once, and what they
+    /// have been behind with for long ever more rarely. Tells when to ask again.
     pub(super) async fn check(&mut self, asking: Vec<Asking>, changes: &[Change]) -> Option<Duration> {
         let of_names = by_name(changes);
-        let mut behind = asking;
-        for wait in ASK_AGAIN.iter().map(Some).chain([None]) {
-            let mut still = Vec::new();
-            let asked = self.all_answers(&behind).await;
-            let mut serials = Serials::new();
-            let deployed = match wait {
-                Some(_) => None,
-                None => self.deployed(!changes.is_empty()).await,
-            };
-            for (record, answers) in behind.into_iter().zip(asked) {
-                let names = record.names().into_iter();
-                let own: Vec<&Change> = names.filter_map(|name| of_names.get(name)).flatten().copied().collect();
-                let served = self.with_caches(
-                    &record,
-                    &own,
-                    Served {
-                        answers,
-                        unasked: self.authorities.unknown.clone(),
-                        stage: self.provider.profile().stage(deployed),
-                        ..Served::default()
-                    },
-                );
-                if served.is_published() || wait.is_none() {
-                    let published = served.is_published();
-                    let served = self.proven(&record, served, &mut serials).await;
-                    self.dns.note(
-                        &record.key,
-                        Progress {
-                            wanted: record.programmed.clone(),
-                            result: Ok(served),
-                            drift: drift::noted(&record, own, self.now),
-                            findings: record.findings.clone(),
-                        },
-                    );
-                    if !published {
-                        still.push(record);
-                    }
-                } else {
-                    still.push(record);
-                }
-            }
-            behind = still;
-            let (Some(wait), false) = (wait, behind.is_empty()) else {
+        let is_on_its_way = |record: &Asking| record.names().iter().any(|name| of_names.contains_key(name));
+        let (mut records, others): (Vec<_>, Vec<_>) = asking.into_iter().partition(is_on_its_way);
+        for wait in ASK_AGAIN {
+            let behind = self.look(records, &of_names).await;
+            records = behind.into_iter().map(|(record, _)| record).collect();
+            if records.is_empty() {
                 break;
-            };
-            tokio::time::sleep(*wait).await;
+            }
+            tokio::time::sleep(wait).await;
         }
+        let mut unpublished = BTreeSet::new();
+        let mut waits = Vec::new();
+        for record in others {
+            match self.wait(&record) {
+                Some(wait) => {
+                    waits.push(wait);
+                    unpublished.insert(record.key);
+                }
+                None => records.push(record),
+            }
+        }
+        let behind = self.look(records, &of_names).await;
+        for (record, _) in &behind {
+            waits.push(self.dns.behind.note(&record.key, is_on_its_way(record)));
+            unpublished.insert(record.key.clone());
+        }
+        let again = waits.into_iter().min()?;
+        self.tell_behind(behind, &of_names, again).await;
+        let work = Work {
+            unpublished,
+            ..Work::default()
+        };
+        self.dns.board.give_back(&self.zone.name, work);
+        Some(again)
+    }
+
+    /// Tells what servers are behind with, and how far the provider is. They are asked `again`.
+    async fn tell_behind(&mut self, behind: Vec<(Asking, Served)>, changes: &ByName<'_>, again: Duration) {
         if behind.is_empty() {
-            return None;
+            return;
         }
-        let unpublished = behind.into_iter().map(|record| record.key).collect();
-        self.dns.board.give_back(
-            &self.zone.name,
-            Work {
-                unpublished,
-                ..Work::default()
+        let deployed = self.deployed(!changes.is_empty(), again).await;
+        let stage = self.provider.profile().stage(deployed);
+        let mut serials = Serials::new();
+        for (record, served) in behind {
+            let stage = stage.clone();
+            let served = self.proven(&record, Served { stage, ..served }, &mut serials).await;
+            self.tell_served(&record, served, changes);
+        }
+    }
+
+    /// For how long the servers need not be asked about a record, since all that they answered is told already.
+    fn wait(&self, record: &Asking) -> Option<Duration> {
+        let known = self.dns.board.progress(&record.key)?;
+        let is_told = known.result.is_ok() && known.wanted == record.programmed && known.findings == record.findings;
+        is_told.then(|| self.dns.behind.wait(&record.key))?
+    }
+
+    /// Asks every server once. What all answer is told; the rest is given back, with the answers.
+    async fn look(&self, records: Vec<Asking>, changes: &ByName<'_>) -> Vec<(Asking, Served)> {
+        let mut behind = Vec::new();
+        let mut serials = Serials::new();
+        let asked = self.all_answers(&records).await;
+        for (record, answers) in records.into_iter().zip(asked) {
+            let served = Served {
+                answers,
+                unasked: self.authorities.unknown.clone(),
+                stage: self.provider.profile().stage(None),
+                ..Served::default()
+            };
+            let served = self.with_caches(&record, &own(&record, changes), served);
+            if served.is_published() {
+                self.dns.behind.end(&record.key);
+                let served = self.proven(&record, served, &mut serials).await;
+                self.tell_served(&record, served, changes);
+            } else {
+                behind.push((record, served));
+            }
+        }
+        behind
+    }
+
+    fn tell_served(&self, record: &Asking, served: Served, changes: &ByName<'_>) {
+        self.dns.note(
+            &record.key,
+            Progress {
+                wanted: record.programmed.clone(),
+                result: Ok(served),
+                drift: drift::noted(record, own(record, changes), self.now),
+                findings: record.findings.clone(),
             },
         );
-        Some(ASK_LATER)
     }
 
     /// With what caches hold: from when the servers answer as asked, which may be rounds after the change.
@@ -118,9 +153,9 @@ impl Round<'_> {
         }
     }
 
-    /// Whether the provider says that it serves what was written: asked while servers are behind, and then rarely. What
-    /// it says is wrong with the zone is told on the zone.
-    async fn deployed(&mut self, has_changed: bool) -> Option<bool> {
+    /// Whether the provider says that it serves what was written: asked while servers are behind, and then rarely, not
+    /// before they are asked `again`. What it says is wrong with the zone is told on the zone.
+    async fn deployed(&mut self, has_changed: bool, again: Duration) -> Option<bool> {
         let name = &self.zone.name;
         if let Some((until, known)) = self.dns.board.deployed(name)
             && self.now < until
@@ -136,7 +171,7 @@ impl Round<'_> {
                 None
             }
         };
-        let until = self.now.checked_add(ASK_PROVIDER_AGAIN).unwrap_or(self.now);
+        let until = self.now.checked_add(again.max(ASK_PROVIDER_AGAIN)).unwrap_or(self.now);
         self.dns.board.note_deployed(name, until, deployed);
         deployed
     }
@@ -216,12 +251,18 @@ impl Round<'_> {
     }
 }
 
-fn by_name(changes: &[Change]) -> HashMap<&Fqdn, Vec<&Change>> {
-    let mut found: HashMap<&Fqdn, Vec<&Change>> = HashMap::new();
+fn by_name(changes: &[Change]) -> ByName<'_> {
+    let mut found = ByName::new();
     for change in changes {
         if let Some(name) = change.name() {
             found.entry(name).or_default().push(change);
         }
     }
     found
+}
+
+/// The changes at the names of a record.
+fn own<'a>(record: &Asking, changes: &ByName<'a>) -> Vec<&'a Change> {
+    let names = record.names().into_iter();
+    names.filter_map(|name| changes.get(name)).flatten().copied().collect()
 }

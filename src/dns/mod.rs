@@ -6,6 +6,7 @@
 mod answers;
 mod audit;
 mod authorities;
+mod behind;
 mod board;
 mod breaker;
 mod check;
@@ -47,6 +48,7 @@ use crate::driver::Cause;
 use crate::key::Key;
 use answers::Answers;
 use audit::Audits;
+use behind::Behind;
 use board::Board;
 use children::Children;
 use providers::Providers;
@@ -85,6 +87,7 @@ pub struct Dns {
     zones: Arc<Store<Seen<DnsZone>>>,
     namespaces: Store<NamespaceLabels>,
     board: Board,
+    behind: Behind,
     audits: Audits,
     answers: Arc<Answers>,
     children: Arc<Children>,
@@ -115,6 +118,7 @@ impl Dns {
             platform,
             namespaces: Store::default(),
             board: Board::default(),
+            behind: Behind::default(),
             audits: Audits::default(),
             answers: Arc::default(),
             children: Arc::default(),

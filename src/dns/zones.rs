@@ -49,7 +49,7 @@ impl Reconcile for Zones {
             Seen::Object(zone) if zone.metadata.deletion_timestamp.is_some() => return Outcome::Gone,
             Seen::Object(zone) => zone,
         };
-        match dns.zone_round(zone).await {
+        match Box::pin(dns.zone_round(zone)).await {
             Ok(outcome) => outcome,
             Err(fault) => {
                 let outcome = after(&fault);
