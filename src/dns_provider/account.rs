@@ -12,8 +12,8 @@ use super::Failure;
 
 /// For how long an account is left alone after "too often" without a word of when.
 const UNTOLD: Duration = Duration::from_secs(1);
-/// The longest that an account is left alone, whatever the provider says.
-const LONGEST: Duration = Duration::from_hours(1);
+/// The shortest and the longest that an account is left alone, whatever the provider says.
+const TOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
 
 /// What all zones share. One for the whole program.
 #[derive(Default)]
@@ -95,9 +95,12 @@ impl Account {
         }
     }
 
-    /// The provider was asked too often, and wants no request of any zone before `after`.
+    /// The provider was asked too often, and wants no request of any zone before `after`. That is believed within reason:
+    /// a time that is over would be asked again at once, and one without an end never.
     pub(super) fn close(&self, after: Option<Duration>) -> Failure {
-        let until = Instant::now() + after.unwrap_or(UNTOLD).min(LONGEST);
+        let (shortest, longest) = TOLD;
+        let after = after.map(|after| after.clamp(shortest, longest));
+        let until = Instant::now() + after.unwrap_or(UNTOLD);
         let mut turns = self.turns();
         turns.closed_until = turns.closed_until.max(Some(until));
         Failure::Busy { after }
@@ -189,5 +192,18 @@ mod tests {
         assert_eq!(other.turn(Kind::Read).await, Ok(()));
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(same.turn(Kind::Read).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_provider_says_of_when_is_believed_within_reason() {
+        for (told, believed) in [(0, 1), (90, 90), (7_200, 3_600), (u64::MAX, 3_600)] {
+            let account = Account::new(None);
+            let after = Some(Duration::from_secs(believed));
+            let closed = account.close(Some(Duration::from_secs(told)));
+            assert_eq!(closed, Failure::Busy { after });
+            assert_eq!(account.turn(Kind::Read).await, Err(closed));
+            tokio::time::advance(Duration::from_secs(believed)).await;
+            assert_eq!(account.turn(Kind::Read).await, Ok(()));
+        }
     }
 }

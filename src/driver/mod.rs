@@ -192,7 +192,9 @@ impl<R: Reconcile> Driver<R> {
         if matches!(ended, Ended::Outcome(Outcome::Gone)) {
             return After::Nothing;
         }
-        After::LookAt(now + again.unwrap_or_else(|| self.limits.resync.mul_f64(0.9 + 0.2 * (self.random)())))
+        let resync = || now + self.limits.resync.mul_f64(0.9 + 0.2 * (self.random)());
+        // A time that no clock reaches, such as a partner may ask for, is none.
+        After::LookAt(again.and_then(|again| now.checked_add(again)).unwrap_or_else(resync))
     }
 
     fn measure(&self, queue: &Queue) {

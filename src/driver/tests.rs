@@ -29,6 +29,9 @@ impl Reconcile for Scripted {
                 again: Some(Duration::from_secs(5)),
             },
             "stalls" => Outcome::Stalled { again: None },
+            "never" => Outcome::Settled {
+                again: Some(Duration::MAX),
+            },
             "gone" => Outcome::Gone,
             "slow" => {
                 sleep(Duration::from_secs(2)).await;
@@ -157,12 +160,13 @@ async fn a_failing_object_is_tried_at_growing_intervals() {
 #[tokio::test(start_paused = true)]
 async fn an_object_at_rest_is_looked_at_again_at_the_resync() {
     let running = start();
-    for name in ["well", "stalls", "waits", "gone"] {
+    for name in ["well", "stalls", "waits", "gone", "never"] {
         running.notice(name, Cause::Itself);
     }
     sleep(Duration::from_secs(3601)).await;
     assert_eq!(running.times("well"), [0, 3600]);
     assert_eq!(running.times("stalls"), [0, 3600]);
+    assert_eq!(running.times("never"), [0, 3600]);
     assert_eq!(running.times("waits")[..3], [0, 5, 10]);
     assert_eq!(running.times("gone"), [0]);
 }
