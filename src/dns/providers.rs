@@ -30,6 +30,8 @@ struct Client {
     made_from: MadeFrom,
     provider: Arc<dyn Provider>,
     memory: Arc<Memory>,
+    /// Whether its credential was found good, and the zone's status says so.
+    is_verified: bool,
 }
 
 /// What a client was made from: it is made again when one of these differs.
@@ -41,14 +43,14 @@ struct MadeFrom {
     ca: Option<String>,
 }
 
-/// A client, and whether it is new: then its credential is to be checked.
+/// A client, and whether its credential is still to be checked.
 pub struct Ready {
     /// The client.
     pub provider: Arc<dyn Provider>,
     /// How the names of the zone were left through it.
     pub memory: Arc<Memory>,
-    /// Whether it was made just now.
-    pub is_new: bool,
+    /// Whether its credential was found good, and the zone's status says so.
+    pub is_verified: bool,
 }
 
 impl Dns {
@@ -71,7 +73,7 @@ impl Dns {
             return Ok(Ready {
                 provider: known.provider.clone(),
                 memory: known.memory.clone(),
-                is_new: false,
+                is_verified: known.is_verified,
             });
         }
         let provider: Arc<dyn Provider> = match settings.type_ {
@@ -83,12 +85,13 @@ impl Dns {
             made_from,
             provider: provider.clone(),
             memory: memory.clone(),
+            is_verified: false,
         };
         self.clients().insert(name, client);
         Ok(Ready {
             provider,
             memory,
-            is_new: true,
+            is_verified: false,
         })
     }
 
@@ -119,6 +122,13 @@ impl Dns {
             labels,
         };
         ExternalDns::new(self.cluster.clone(), self.discovered.clone(), zone, place)
+    }
+
+    /// That the credential of a zone is good is told: it is not checked again as long as its client lives.
+    pub(super) fn note_verified(&self, name: &str) {
+        if let Some(client) = self.clients().get_mut(name) {
+            client.is_verified = true;
+        }
     }
 
     /// The client of a zone is made anew at the next round, and its credential checked.

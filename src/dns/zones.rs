@@ -15,7 +15,8 @@ use tremplin_core::fault::{Class, Fault};
 
 use super::authorities::Authorities;
 use super::board::Work;
-use super::providers::{self, Ready};
+use super::outcome::Trouble;
+use super::providers::Ready;
 use super::reading::{self, Memory};
 use super::report::after;
 use super::write::{Asking, Task};
@@ -121,7 +122,7 @@ impl Dns {
         let Ready {
             provider,
             memory,
-            is_new,
+            is_verified,
         } = match self.provider(object, &zone).await {
             Ok(ready) => ready,
             Err(fault) => return self.cannot(object, fault).await,
@@ -139,30 +140,26 @@ impl Dns {
             },
             now: (self.now)(),
         };
-        if is_new {
-            let verified = round.provider.verify().await;
-            let verified = verified.map_err(|failure| providers::fault(&failure));
-            if let Err(fault) = &verified
-                && fault.class == Class::Stalled
-            {
-                self.forget_provider(&name);
-                let fault = fault.clone();
-                let is_api = fault.reason == Reason::ApiMissing;
-                round.facts.credential = (!is_api).then(|| Err(fault.clone()));
-                round.facts.fault = Some(fault.clone());
-                let work = self.board.take(&zone.name);
-                self.refuse_work(&work, object, &fault);
-                self.board.give_back(&zone.name, work);
-                round.tell().await?;
-                let again = if is_api { LOOK_FOR_API } else { VERIFY_AGAIN };
-                return Ok(Outcome::Stalled { again: Some(again) });
-            }
-            if let Ok(credential) = verified {
-                round.facts.credential = Some(Ok(credential.expires_at));
+        let mut verify_again = None;
+        if !is_verified {
+            match round.provider.verify().await {
+                Ok(credential) => round.facts.credential = Some(Ok(credential.expires_at)),
+                Err(failure) => {
+                    let trouble = Trouble::from(failure);
+                    if trouble.fault.class == Class::Stalled {
+                        return round.refused(trouble.fault).await;
+                    }
+                    verify_again = Some(trouble.again);
+                }
             }
         }
         let again = round.work().await;
         round.tell().await?;
+        if verify_again.is_none() {
+            // Not before it is told: a round that ends sooner would have checked it for nobody.
+            self.note_verified(&name);
+        }
+        let again = [again, verify_again].into_iter().flatten().min();
         Ok(Outcome::Settled { again })
     }
 
@@ -207,6 +204,21 @@ impl Dns {
 }
 
 impl Round<'_> {
+    /// A zone whose provider does not take our credential: it says so, and so do its records.
+    async fn refused(mut self, fault: Fault<Reason>) -> Result<Outcome, Fault<Reason>> {
+        let (dns, name) = (self.dns, &self.zone.name);
+        dns.forget_provider(name);
+        let is_api = fault.reason == Reason::ApiMissing;
+        self.facts.credential = (!is_api).then(|| Err(fault.clone()));
+        self.facts.fault = Some(fault.clone());
+        let work = dns.board.take(name);
+        dns.refuse_work(&work, &self.object, &fault);
+        dns.board.give_back(name, work);
+        self.tell().await?;
+        let again = if is_api { LOOK_FOR_API } else { VERIFY_AGAIN };
+        Ok(Outcome::Stalled { again: Some(again) })
+    }
+
     async fn tell(mut self) -> Result<(), Fault<Reason>> {
         self.forget_old_deletions();
         self.dns.tell_zone(&self.object, self.facts, self.now).await

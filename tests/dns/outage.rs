@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tremplin_core::api::DnsRecord;
+use tremplin_core::api::{DnsRecord, DnsZone};
+use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
+use tremplin_e2e::dns::fault_proxy::Fault;
 use tremplin_e2e::dns::query::RecordType;
 
 use crate::common::{HOME, eventually, start};
@@ -159,4 +161,26 @@ async fn a_corrected_key_of_bind_is_read_again_by_itself() {
 async fn a_corrected_key_of_powerdns_is_read_again_by_itself() {
     let server = Server::power_dns("apikey.example", "").await;
     credential(server, "apikey", "apikey.example", "api-key").await;
+}
+
+#[tokio::test]
+async fn a_corrected_credential_that_cannot_be_checked_at_once_is_checked_later() {
+    let (_, client) = start().await;
+    let world = World { client };
+    let server = Server::Ovh(Ovh::start(FakeOptions::new("later.example")).await.unwrap());
+    let proxy = world.open_behind_proxy("later", "later.example", &server, "").await;
+    world.zone("later", "Synced").await;
+    write_secret(&world, "later", "consumer-key", "wrong").await;
+    world.zone("later", "CredentialInvalid").await;
+    proxy.like("GET", "currentCredential", Fault::Status(500, None));
+    write_secret(&world, "later", "consumer-key", &server.secret()["consumer-key"]).await;
+    eventually("the credential is told to be good", async || {
+        let status = world.cluster::<DnsZone>().get("later").await.unwrap().status?;
+        let told = status.conditions.iter();
+        let valid = told.filter(|condition| condition.type_ == "CredentialsValid" && condition.status == "True");
+        (valid.count() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(proxy.planned(), 0, "the first check failed");
+    world.zone("later", "Synced").await;
 }
