@@ -159,7 +159,7 @@ async fn bind(domain: &str, records: &str) -> (Bind, SocketAddr) {
 async fn what_a_record_asks_for_is_compared_with_what_is_answered() {
     let (_bind, address) = bind(
         "verify.example",
-        "app IN A 192.0.2.1\napp IN A 192.0.2.2\nalias IN CNAME app",
+        "app IN A 192.0.2.1\napp IN A 192.0.2.2\nalias IN CNAME app\ntext IN TXT one\ntext IN TXT two",
     )
     .await;
     let (folder, server) = (tempdir(), address.to_string());
@@ -183,6 +183,13 @@ async fn what_a_record_asks_for_is_compared_with_what_is_answered() {
     let (code, _, errors) = verify("other.verify.example", &["-f", &file]).await;
     assert_eq!(code, Some(2));
     assert!(errors.contains("has no DnsRecord of other.verify.example"), "{errors}");
+
+    // What another record says beside it is none of this one's business.
+    for (text, expected) in [("one", 0), ("three", 1)] {
+        let spec = format!("{{name: text.verify.example, type: TXT, values: [{text}]}}");
+        let (code, output, errors) = verify("text.verify.example", &["-f", &record(&folder, &spec)]).await;
+        assert_eq!(code, Some(expected), "{output}{errors}");
+    }
 
     let (code, output, _) = verify("alias.verify.example", &[]).await;
     assert_eq!(code, Some(0), "{output}");
