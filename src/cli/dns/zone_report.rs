@@ -145,6 +145,11 @@ struct Troubled {
     conflict: bool,
 }
 
+/// A domain in its canonical form; what is none stays as it is.
+fn domain(text: &str) -> String {
+    fqdn(text).map_or_else(|_| text.to_owned(), |domain| domain.to_string())
+}
+
 /// The condition of an object.
 fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
     items(object, "/status/conditions").find(|found| text(found, "/type") == type_)
@@ -157,7 +162,8 @@ impl Report {
         let breaker = status.breaker.unwrap_or_default();
         let mut report = Self {
             name: object.metadata.name.clone().unwrap_or_default(),
-            domain: object.spec.domain.clone(),
+            // As claims and statuses have it, however it is written.
+            domain: domain(&object.spec.domain),
             provider: object.spec.provider.type_.as_str(),
             mode: object
                 .spec

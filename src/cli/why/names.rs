@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tremplin_core::dns::Fqdn;
 use tremplin_core::dns::desk::{DONE_AT, TAKEN_BY};
 use tremplin_core::json::{items, number, text};
 
@@ -167,7 +168,9 @@ fn later(object: &Value, pointer: &str, times: Times) -> Option<String> {
 /// The zone of a record, where it is not well.
 fn zone_of(zone: &Value, record: &Value, times: Times) -> Option<Exhibit> {
     let domain = text(record, "/status/zone");
-    if domain.is_empty() || text(zone, "/spec/domain") != domain {
+    // As people write it.
+    let of_zone = Fqdn::parse(text(zone, "/spec/domain")).ok();
+    if of_zone.is_none_or(|of_zone| of_zone.as_str() != domain) {
         return None;
     }
     let ready = condition(zone, "Ready").filter(|ready| text(ready, "/status") != "True")?;

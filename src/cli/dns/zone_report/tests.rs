@@ -30,7 +30,7 @@ fn record(namespace: &str, zone: &str, reason: &str, conflict: bool) -> Value {
 fn zone(status: &Value) -> Value {
     json!({
         "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"},
-        "spec": {"domain": "z.example", "mode": "Enforce", "provider": {"type": "OVH", "secretRef": {"name": "s"}}},
+        "spec": {"domain": "Z.Example.", "mode": "Enforce", "provider": {"type": "OVH", "secretRef": {"name": "s"}}},
         "status": status,
     })
 }
