@@ -1,7 +1,6 @@
 //! `dns zone-report`: how a zone fares, for those who answer for it.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
 use clap::Args;
@@ -10,13 +9,16 @@ use serde::Serialize;
 use serde_json::Value;
 use tremplin_core::api::dns::{PlannedChange, RecordCounts};
 use tremplin_core::api::{DnsClaim, DnsZone};
+use tremplin_core::dns::Reason;
+use tremplin_core::dns::desk::TAKEN_BY;
 use tremplin_core::json::{items, text};
 
-use super::table::table;
 use super::{fqdn, typed};
 use crate::cli::cluster::{Cluster, ClusterChoice, block_on};
 use crate::cli::options::{Form, Output};
 use crate::cli::{Exit, Io};
+
+mod words;
 
 /// A credential that ends within this is a finding.
 const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -96,12 +98,16 @@ struct Report {
     credentials_expire_at: Option<Timestamp>,
     /// Deletions of the last hour, and when the breaker tripped.
     deletions: i32,
+    /// Those of them that were begun and are not known to be done: they count too.
+    deletions_open: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker_tripped_at: Option<Timestamp>,
     /// The names that each namespace holds.
     claims: BTreeMap<String, Vec<String>>,
     /// Names whose data are still in the zone, although nobody asks for them any more.
     withdrawals: Vec<Withdrawal>,
+    /// What the desk of the zone is asked.
+    requests: Vec<Asked>,
     /// Names that nobody uses, and that are kept from others.
     quarantines: Vec<Quarantine>,
     /// DnsRecords that are not ready.
@@ -120,6 +126,22 @@ struct Withdrawal {
     holder: String,
     /// What keeps them there.
     message: String,
+}
+
+/// What a human at the desk of the zone is asked to do.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    action: String,
+    name: String,
+    #[serde(rename = "type")]
+    type_: String,
+    holder: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// Who said to make it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken_by: Option<String>,
 }
 
 /// A name that nobody uses.
@@ -176,9 +198,11 @@ impl Report {
             last_audit_at: status.last_audit_at.map(|at| at.0),
             credentials_expire_at: status.credentials_expire_at.map(|at| at.0),
             deletions: breaker.deletions.iter().map(|deletions| deletions.count).sum(),
+            deletions_open: breaker.deletions.iter().map(|deletions| deletions.open.len()).sum(),
             breaker_tripped_at: breaker.tripped_at.map(|at| at.0),
             claims: BTreeMap::new(),
             withdrawals: Vec::new(),
+            requests: Vec::new(),
             quarantines: Vec::new(),
             troubled: Vec::new(),
             plan: status.plan,
@@ -187,6 +211,10 @@ impl Report {
         report.look_at_claims(claims)?;
         report.troubled = records.iter().filter_map(|record| report.troubled(record)).collect();
         let refused = report.troubled.iter().filter(|record| record.conflict).count();
+        if !report.requests.is_empty() {
+            let open = report.requests.len();
+            report.findings.push(format!("{open} request(s) wait for the desk"));
+        }
         if refused > 0 {
             report
                 .findings
@@ -202,15 +230,21 @@ impl Report {
         let bad = items(zone, "/status/conditions").filter(|found| {
             text(found, "/status") == "False" && !matches!(text(found, "/type"), "Reconciling" | "Stalled")
         });
-        self.findings.extend(bad.map(|found| {
+        let mut bad: Vec<_> = bad.collect();
+        // What is wrong is told once, by the condition that says what to do, and not by each that comes of it.
+        bad.sort_by_key(|found| text(found, "/type") != "Ready");
+        let mut reasons = BTreeSet::new();
+        bad.retain(|found| reasons.insert(text(found, "/reason")));
+        self.findings.extend(bad.into_iter().map(|found| {
             let about = text(found, "/type");
             let (reason, message) = (text(found, "/reason"), text(found, "/message"));
             format!("{about} is false ({reason}): {message}")
         }));
+        let is_told = reasons.contains(Reason::CredentialInvalid.as_str());
         // The condition says it too, but only once the operator has checked the credential again.
         if let Some(ends) = self
             .credentials_expire_at
-            .filter(|ends| ends.duration_since(now) < EXPIRY_WARNING)
+            .filter(|ends| ends.duration_since(now) < EXPIRY_WARNING && !is_told)
         {
             self.findings.push(format!("the credential ends at {ends}"));
         }
@@ -243,8 +277,17 @@ impl Report {
                 holder: holder.clone(),
                 message: message.to_owned(),
             }));
-            let approvals = claim.status.map(|status| status.approvals).unwrap_or_default();
-            self.findings.extend(approvals.iter().map(|asked| {
+            let status = claim.status.unwrap_or_default();
+            let annotations = claim.metadata.annotations.unwrap_or_default();
+            self.requests.extend(status.requests.into_iter().map(|asked| Asked {
+                action: asked.action,
+                name: asked.name,
+                type_: asked.type_,
+                holder: holder.clone(),
+                since: asked.since.map(|at| at.0),
+                taken_by: annotations.get(TAKEN_BY).cloned(),
+            }));
+            self.findings.extend(status.approvals.iter().map(|asked| {
                 let values = asked.values.join(", ");
                 format!(
                     "{} {} ({values}) of {holder} waits for approval: {}",
@@ -277,92 +320,6 @@ impl Report {
             message: text(ready, "/message").to_owned(),
             conflict: record.pointer("/status/conflict").is_some_and(Value::is_object),
         })
-    }
-
-    fn in_words(&self) -> String {
-        let mut told = self.head();
-        // Writing to a text does not fail.
-        let _ = writeln!(told, "\nFindings: {}", self.findings.len());
-        for finding in &self.findings {
-            let _ = writeln!(told, "  {finding}");
-        }
-        if !self.claims.is_empty() {
-            let rows = self
-                .claims
-                .iter()
-                .map(|(namespace, keys)| [namespace.clone(), keys.len().to_string(), keys.join(", ")]);
-            told += "\nNames by namespace\n";
-            told += &table(["NAMESPACE", "HELD", "NAMES"], rows);
-        }
-        if !self.withdrawals.is_empty() {
-            let rows = self.withdrawals.iter().map(|left| {
-                let message = left.message.lines().next().unwrap_or_default();
-                [&left.name, &left.type_, &left.holder, message].map(str::to_owned)
-            });
-            told += "\nStill to be withdrawn\n";
-            told += &table(["NAME", "TYPE", "HOLDER", "MESSAGE"], rows);
-        }
-        if !self.quarantines.is_empty() {
-            let rows = self.quarantines.iter().map(|quarantine| {
-                let Quarantine {
-                    key,
-                    holder,
-                    free_after,
-                } = quarantine;
-                [key.clone(), holder.clone(), free_after.to_string()]
-            });
-            told += "\nIn quarantine\n";
-            told += &table(["NAME", "LAST HOLDER", "FREE AFTER"], rows);
-        }
-        if !self.troubled.is_empty() {
-            let rows = self.troubled.iter().map(|record| {
-                [
-                    format!("{}/{}", record.namespace, record.name),
-                    record.fqdn.clone(),
-                    record.reason.clone(),
-                    record.since.clone(),
-                    record.message.lines().next().unwrap_or_default().to_owned(),
-                ]
-            });
-            told += "\nNot ready\n";
-            told += &table(["DNSRECORD", "NAME", "REASON", "SINCE", "MESSAGE"], rows);
-        }
-        if !self.plan.is_empty() {
-            let rows = self.plan.iter().cloned().map(|change| {
-                [
-                    change.action,
-                    change.name,
-                    change.type_,
-                    change.detail.unwrap_or_default(),
-                ]
-            });
-            told += "\nPlanned, not written\n";
-            told += &table(["ACTION", "NAME", "TYPE", "DETAIL"], rows);
-        }
-        told
-    }
-
-    fn head(&self) -> String {
-        let at =
-            |time: Option<Timestamp>, otherwise: &str| time.map_or_else(|| otherwise.to_owned(), |at| at.to_string());
-        let RecordCounts {
-            owned,
-            foreign,
-            orphaned,
-        } = self.records;
-        let paused = if self.paused { ", paused" } else { "" };
-        format!(
-            "DnsZone {} ({}) at {}, mode {}{paused}\n  Record sets: {owned} owned, {foreign} foreign, {orphaned} orphaned; last audit {}\n  Breaker: {}; {} deletion(s) within an hour\n  Credential ends: {}\n",
-            self.name,
-            self.domain,
-            self.provider,
-            self.mode,
-            at(self.last_audit_at, "never"),
-            self.breaker_tripped_at
-                .map_or_else(|| "closed".to_owned(), |at| format!("open since {at}")),
-            self.deletions,
-            at(self.credentials_expire_at, "not told by the provider"),
-        )
     }
 }
 

@@ -39,11 +39,11 @@ fn zone(status: &Value) -> Value {
 fn what_waits_for_the_platform_team_is_found() {
     let condition = |type_: &str, status: &str, reason: &str| json!({"type": type_, "status": status, "reason": reason, "message": "m", "lastTransitionTime": "2026-11-02T00:00:00Z"});
     let zone = zone(&json!({
-        "conditions": [condition("Ready", "True", "Synced"), condition("BreakerClosed", "False", "BreakerOpen")],
+        "conditions": [condition("BreakerClosed", "False", "BreakerOpen"), condition("Ready", "False", "BreakerOpen"), condition("Synced", "False", "BreakerOpen")],
         "records": {"owned": 7, "foreign": 2, "orphaned": 1},
         "orphans": ["old.z.example A"],
         "credentialsExpireAt": "2026-12-01T00:00:00Z",
-        "breaker": {"trippedAt": "2026-11-20T00:00:00Z", "deletions": [{"at": "2026-11-20T00:00:00Z", "count": 21}]},
+        "breaker": {"trippedAt": "2026-11-20T00:00:00Z", "deletions": [{"at": "2026-11-20T00:00:00Z", "count": 19, "open": ["a.z.example A", "b.z.example A"]}]},
         "plan": [{"action": "Delete", "name": "a.z.example", "type": "A"}],
     }));
     let claims = [
@@ -66,7 +66,7 @@ fn what_waits_for_the_platform_team_is_found() {
     assert_eq!(
         report.findings,
         [
-            "BreakerClosed is false (BreakerOpen): m",
+            "Ready is false (BreakerOpen): m",
             "the credential ends at 2026-12-01T00:00:00Z",
             "1 record set(s) have our mark, and nobody asks for them: old.z.example A",
             "b.z.example NS (ns1.b) of blue waits for approval: b.z.example/NS/ff",
@@ -84,7 +84,7 @@ fn what_waits_for_the_platform_team_is_found() {
     let words = report.in_words();
     assert!(
         words.contains("7 owned, 2 foreign, 1 orphaned")
-            && words.contains("open since 2026-11-20T00:00:00Z; 21 deletion(s)"),
+            && words.contains("open since 2026-11-20T00:00:00Z; 19 deletion(s) within an hour, 2 more begun"),
         "{words}"
     );
     assert!(
@@ -108,6 +108,28 @@ fn what_is_not_withdrawn_yet_is_told_with_the_reason() {
     let words = report.in_words();
     assert!(
         words.contains("www.a.z.example  AAAA  blue    the provider is away\n"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_the_desk_is_asked_is_told() {
+    let request = json!({"action": "Create", "name": "a.z.example", "type": "A", "since": "2026-11-02T00:00:00Z", "text": "please"});
+    let mut asked = claim(
+        "a.z.example",
+        "z.example",
+        "blue",
+        &json!({"status": {"requests": [request]}}),
+    );
+    asked["metadata"]["annotations"] = json!({"tremplin.dev/taken-by": "Anne"});
+    let zone = zone(
+        &json!({"conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": "2026-11-02T00:00:00Z"}]}),
+    );
+    let report = Report::new(&zone, &[], &[asked], Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(report.findings, ["1 request(s) wait for the desk"]);
+    let words = report.in_words();
+    assert!(
+        words.contains("Create  a.z.example  A     blue    2026-11-02T00:00:00Z  Anne\n"),
         "{words}"
     );
 }
