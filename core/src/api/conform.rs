@@ -20,17 +20,26 @@ pub struct Breach {
     pub message: String,
 }
 
-/// Checks a manifest of a kind of ours. Its `status` is not looked at: it is the operator's.
-pub fn breaches(kind: &str, manifest: &Value) -> Vec<Breach> {
-    const NAME: &str = "write the name there, as in metadata: {name: my-app}";
-    let mut found = Vec::new();
+/// The schema of a kind of ours.
+pub fn schema(kind: &str) -> Option<JSONSchemaProps> {
     let definition = crd::all()
         .into_iter()
-        .find(|definition| definition.spec.names.kind == kind);
-    let version = definition.and_then(|definition| definition.spec.versions.into_iter().next());
-    let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
+        .find(|definition| definition.spec.names.kind == kind)?;
+    let version = definition.spec.versions.into_iter().next()?;
+    version.schema?.open_api_v3_schema
+}
+
+/// Checks a manifest of a kind of ours. Its `status` is not looked at: it is the operator's.
+pub fn breaches(kind: &str, manifest: &Value) -> Vec<Breach> {
+    breaches_of(schema(kind).as_ref(), manifest)
+}
+
+/// The same, where the schema of the kind is at hand: it takes long to make.
+pub fn breaches_of(schema: Option<&JSONSchemaProps>, manifest: &Value) -> Vec<Breach> {
+    const NAME: &str = "write the name there, as in metadata: {name: my-app}";
+    let mut found = Vec::new();
     if let Some(schema) = schema {
-        check("", &schema, manifest, &mut found);
+        check("", schema, manifest, &mut found);
     }
     match manifest.get("metadata") {
         Some(Value::Object(metadata)) => unknown("metadata", metadata, &METADATA, &mut found),

@@ -1,14 +1,21 @@
 //! An existing zone as DnsRecords, for a platform team that brings it under our care: what its teams would write, what
 //! must be given to them, and what is left where it is, each with why.
 
+mod admitted;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 
 use super::name::Fqdn;
 use super::ownership;
 use super::rrset::{RecordType, RrSet};
 use super::wanted::without_zone;
+use crate::api::conform::{self, Breach};
 use crate::api::dns::{Adoption, Delegation, DnsRecord, DnsRecordSpec, LabelSelector, RecordTypeChoice};
 use crate::names::{LABEL, hash_suffix};
+
+pub use admitted::changes;
 
 /// Stands for the namespace that a name is to be given to. No namespace is called so: until it is replaced, nobody gets
 /// the name.
@@ -39,6 +46,7 @@ pub fn import(sets: &[RrSet], zone: &Fqdn, depth: usize) -> Import {
         }
     }
     let mut taken = BTreeSet::new();
+    let schema = conform::schema("DnsRecord");
     let mut by_claim: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (name, sets) in names {
         let claim = name.cut(zone, depth).unwrap_or_else(|| name.clone());
@@ -47,11 +55,11 @@ pub fn import(sets: &[RrSet], zone: &Fqdn, depth: usize) -> Import {
     for (name, sets) in by_claim.into_values().flatten() {
         let before = import.records.len();
         for (spec, sets) in specs(&name, &sets) {
-            match same(&spec, &name, zone, &sets) {
-                Ok(()) => {
-                    let object = object_name(&name, zone, &sets, &mut taken);
-                    import.records.push(DnsRecord::new(&object, spec));
-                }
+            let object = object_name(&name, zone, &sets, &mut taken);
+            let record = DnsRecord::new(&object, spec);
+            let taken = same(&record.spec, &name, zone, &sets).and_then(|()| conforms(&record, schema.as_ref()));
+            match taken {
+                Ok(()) => import.records.push(record),
                 Err(why) => import
                     .left_out
                     .extend(sets.into_iter().map(|set| (set.clone(), why.clone()))),
@@ -227,6 +235,15 @@ fn same(spec: &DnsRecordSpec, name: &Fqdn, zone: &Fqdn, sets: &[&RrSet]) -> Resu
         Ok(())
     } else {
         Err("a DnsRecord cannot ask for exactly this".into())
+    }
+}
+
+/// Whether the API server takes the record.
+fn conforms(record: &DnsRecord, schema: Option<&JSONSchemaProps>) -> Result<(), String> {
+    let manifest = serde_json::to_value(record).map_err(|error| error.to_string())?;
+    match conform::breaches_of(schema, &manifest).first() {
+        None => Ok(()),
+        Some(Breach { path, message }) => Err(format!("a DnsRecord cannot hold it: {path} {message}")),
     }
 }
 

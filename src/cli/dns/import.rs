@@ -8,8 +8,10 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use tremplin_core::api::DnsZone;
+use tremplin_core::api::dns::ProviderType;
 use tremplin_core::dns::import::{self, Import, NAMESPACE};
-use tremplin_core::dns::{Fqdn, RrSet, zone_file};
+use tremplin_core::dns::profile::Alias;
+use tremplin_core::dns::{Fqdn, Profile, RrSet, Zone, zone_file};
 
 use super::{fqdn, sound, typed};
 use crate::cli::cluster::block_on;
@@ -20,7 +22,8 @@ use crate::dns_provider::{self, Shared};
 
 /// Print the DnsRecords that an existing zone comes to, and the adoptions that give its names to teams
 ///
-/// What is left out, and why, is told beside the output. Nothing is written anywhere. Exit code 1 when something of the
+/// What is left out, and why, is told beside the output, and what the DnsZone would refuse or change of the rest: with a zone
+/// file, one that says nothing of its own. Nothing is written anywhere. Exit code 1 when something of the
 /// zone could not be read.
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -45,7 +48,7 @@ pub struct Arguments {
     ca_file: Option<PathBuf>,
 
     /// How many labels below the zone a claim has: spec.claims.depth of the DnsZone
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "provider_file", value_parser = clap::value_parser!(u8).range(1..=5))]
     depth: u8,
 
     /// Print the adoptions alone, as what spec of the DnsZone is to be merged with
@@ -54,12 +57,21 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
-    let (sets, unread) = match (&arguments.zone_file, &arguments.provider_file) {
-        (Some(file), _) => from_file(file, &arguments.zone, io)?,
-        (None, Some(file)) => (from_provider(arguments, file, io)?, Vec::new()),
+    let (zone, profile, sets, unread) = match (&arguments.zone_file, &arguments.provider_file) {
+        (Some(file), _) => {
+            let (sets, unread) = from_file(file, &arguments.zone, io)?;
+            (untold(arguments)?, any_provider(), sets, unread)
+        }
+        (None, Some(file)) => {
+            let zone = zone_of(arguments, file, io)?;
+            let sets = from_provider(arguments, &zone)?;
+            let profile = dns_provider::profile(zone.spec.provider.type_);
+            (zone, profile, sets, Vec::new())
+        }
         (None, None) => bail!("give --zone-file or --provider-file"),
     };
-    let import = import::import(&sets, &arguments.zone, arguments.depth.into());
+    let depth = Zone::parse(&zone).map_err(|fault| anyhow!("{fault}"))?.depth;
+    let import = import::import(&sets, &arguments.zone, depth);
     if arguments.adoptions {
         write!(io.output, "{}", adoptions(&import)?)?;
     } else {
@@ -70,6 +82,10 @@ pub fn run(arguments: &Arguments, io: &mut Io<'_>) -> anyhow::Result<Exit> {
     }
     for (set, why) in &import.left_out {
         writeln!(io.errors, "left out: {} {}: {why}", set.name, set.type_)?;
+    }
+    let changes = import::changes(&import, &zone, &profile).map_err(|fault| anyhow!("{fault}"))?;
+    for (record, what) in changes {
+        writeln!(io.errors, "note: {record}: {what}")?;
     }
     writeln!(
         io.errors,
@@ -95,7 +111,28 @@ fn from_file(file: &Path, zone: &Fqdn, io: &mut Io<'_>) -> anyhow::Result<(Vec<R
     Ok((sets, unread.collect()))
 }
 
-fn from_provider(arguments: &Arguments, file: &Path, io: &mut Io<'_>) -> anyhow::Result<Vec<RrSet>> {
+/// A DnsZone that says nothing of its own: its rules are those of the documentation.
+fn untold(arguments: &Arguments) -> anyhow::Result<DnsZone> {
+    let spec = json!({
+        "domain": arguments.zone.as_str(),
+        "provider": {"type": "Request"},
+        "claims": {"depth": arguments.depth},
+    });
+    typed(
+        &json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": arguments.zone.as_str()}, "spec": spec}),
+    )
+}
+
+/// A provider of which nothing is known: it takes everything.
+fn any_provider() -> Profile {
+    Profile {
+        alias: Alias::Anywhere,
+        ..dns_provider::profile(ProviderType::Request)
+    }
+}
+
+/// The DnsZone of a file.
+fn zone_of(arguments: &Arguments, file: &Path, io: &mut Io<'_>) -> anyhow::Result<DnsZone> {
     let files = Files {
         sources: vec![file.to_owned()],
         namespace: None,
@@ -112,6 +149,10 @@ fn from_provider(arguments: &Arguments, file: &Path, io: &mut Io<'_>) -> anyhow:
     if fqdn(&zone.spec.domain).as_ref() != Ok(&arguments.zone) {
         bail!("the DnsZone is of {}, not of {}", zone.spec.domain, arguments.zone);
     }
+    Ok(zone)
+}
+
+fn from_provider(arguments: &Arguments, zone: &DnsZone) -> anyhow::Result<Vec<RrSet>> {
     let secret = match &arguments.secret_file {
         Some(file) => secret(&read(file)?).with_context(|| format!("failed to read {}", file.display()))?,
         None => BTreeMap::new(),
@@ -189,6 +230,9 @@ mod tests {
             ran.errors
                 .contains("left out: z.example SOA: the provider keeps the SOA")
                 && ran.errors.contains("not read: -: line 6: ")
+                && ran
+                    .errors
+                    .contains("note: app: the DnsZone refuses it (TargetNotAllowed): 192.0.2.1 is not of the public")
                 && ran.errors.ends_with("2 DnsRecords of 4 record sets; 3 left out\n"),
             "{}",
             ran.errors

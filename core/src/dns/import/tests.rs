@@ -178,3 +178,15 @@ proptest! {
         prop_assert_eq!(data(&found), data(&sets));
     }
 }
+
+#[test]
+fn what_no_record_holds_is_left_out() {
+    let many: Vec<_> = (0..21).map(|host| format!("many 300 A 192.0.2.{host}")).collect();
+    let import = imported(&many.join("\n"));
+    assert_eq!((import.records.len(), import.adoptions.len()), (0, 0));
+    assert!(
+        left_out(&import)[0].contains("a DnsRecord cannot hold it: spec.targets"),
+        "{:?}",
+        import.left_out
+    );
+}
