@@ -11,7 +11,7 @@ use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::outlook::TARGET_RESOLVES;
 use tremplin_core::dns::status::{DELEGATED, RecordFacts, has_moved, record_status};
-use tremplin_core::dns::{Reason, neighbours};
+use tremplin_core::dns::{Reason, Zone, neighbours};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::DNS_FINALIZER;
 
@@ -77,11 +77,9 @@ impl Dns {
             record = self.finalized(record).await?;
             view = self.claimed(&record, view).await?;
         }
-        if view
-            .usable_zone()
-            .is_some_and(|zone| has_moved(&record, zone.domain.as_str()))
-        {
-            // What is known of it is known of another zone.
+        let is_moved = |zone: &Zone| has_moved(&record, zone.domain.as_str());
+        if record.status.is_none() || view.usable_zone().is_some_and(is_moved) {
+            // What is known is known of another record of that name, or of another zone.
             self.board.forget(&record_key(&record));
         }
         // The status says what may be in the zone before it is there.
