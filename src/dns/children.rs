@@ -122,8 +122,7 @@ impl Children {
         tokio::spawn(async move {
             let Ok(_turn) = this.turns.acquire().await else { return };
             let silent = parent.silent_children(&delegation).await;
-            if this.end(&delegation, began) {
-                this.keep(&delegation, silent);
+            if this.end(&delegation, began, silent) {
                 let _ = wake.send((key, Cause::Related));
             }
         });
@@ -140,12 +139,14 @@ impl Children {
         Some(now)
     }
 
-    /// Whether what was asked from then on is still to be known.
-    fn end(&self, delegation: &Delegation, began: Instant) -> bool {
+    /// Keeps what was answered, unless it was doubted since it was asked. Tells whether it counts.
+    fn end(&self, delegation: &Delegation, began: Instant, silent: Vec<String>) -> bool {
+        // Held until it is kept: a doubt in between would leave behind what was answered before it.
         let mut asking = whole(&self.asking);
         let counts = asking.get(delegation) == Some(&began);
         if counts {
             asking.remove(delegation);
+            self.keep(delegation, silent);
         }
         counts
     }
@@ -243,8 +244,13 @@ mod tests {
         assert_eq!(children.begin(&delegation), None, "it is asked once at a time");
         children.forget(&delegation);
         let after = children.begin(&delegation).unwrap();
-        assert!(!children.end(&delegation, before), "it was answered before the doubt");
-        assert!(children.end(&delegation, after));
+        assert!(
+            !children.end(&delegation, before, Vec::new()),
+            "it was answered before the doubt"
+        );
+        assert!(children.known(&delegation).is_none());
+        assert!(children.end(&delegation, after, Vec::new()));
+        assert!(children.known(&delegation).is_some());
     }
 
     #[test]
