@@ -108,10 +108,16 @@ impl Board {
         work
     }
 
-    /// Whether something in a zone is written and not yet answered by every server.
+    /// Whether something in a zone is written and not yet answered by every server. (What others answer is asked about
+    /// what is published too, such as delegations.)
     pub fn is_behind(&self, zone: &str) -> bool {
         let inner = self.lock();
-        inner.work.get(zone).is_some_and(|work| !work.unpublished.is_empty())
+        let is_behind = |record: &Key| {
+            let known = inner.progress.get(record);
+            known.is_some_and(|progress| progress.result.as_ref().is_ok_and(|served| !served.is_published()))
+        };
+        let mut asked = inner.work.get(zone).into_iter().flat_map(|work| &work.unpublished);
+        asked.any(is_behind)
     }
 
     /// What could not be done comes back.
@@ -194,7 +200,7 @@ impl Board {
         }
     }
 
-    /// A record is gone.
+    /// A record is gone, or is another one now.
     pub fn forget(&self, record: &Key) {
         let mut inner = self.lock();
         inner.progress.remove(record);
@@ -247,6 +253,7 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use tremplin_core::api::dns::AuthorityAnswer;
     use tremplin_core::dns::status::Served;
 
     use super::*;
@@ -280,6 +287,35 @@ mod tests {
                 findings: Vec::new(),
             },
         );
+    }
+
+    #[test]
+    fn what_every_server_answers_is_not_behind_although_others_are_asked_about_it() {
+        let board = Board::default();
+        let answer = |matches| AuthorityAnswer {
+            server: "ns1".into(),
+            serial: None,
+            matches,
+            message: None,
+        };
+        let note = |matches| {
+            let served = Served {
+                answers: vec![answer(matches)],
+                ..Served::default()
+            };
+            let progress = Progress {
+                wanted: wanted("NS"),
+                result: Ok(served),
+                drift: None,
+                findings: Vec::new(),
+            };
+            board.note(&record(), progress)
+        };
+        board.ask_again(ZONE, record());
+        note(true);
+        assert!(!board.is_behind(ZONE));
+        note(false);
+        assert!(board.is_behind(ZONE));
     }
 
     #[test]
