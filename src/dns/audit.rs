@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::dns::ownership::Mark;
 use tremplin_core::dns::plan::{self, Sets};
@@ -16,7 +15,7 @@ use tremplin_core::labels::AUDIT_REQUESTED_AT;
 use super::board::Work;
 use super::outcome::Trouble;
 use super::write::{self, Task};
-use super::zones::{Round, next_audit};
+use super::zones::{Round, in_seconds, next_audit};
 use super::{Dns, record_key};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::key::Key;
@@ -24,31 +23,44 @@ use crate::key::Key;
 /// When each zone was last looked at since this program began.
 #[derive(Default)]
 pub struct Audits {
-    zones: Mutex<HashMap<String, Timestamp>>,
-    /// When what depends on others, such as delegations, was last asked for.
-    others: Mutex<HashMap<String, Timestamp>>,
+    zones: Mutex<HashMap<String, Audited>>,
+    /// When what depends on others, such as delegations, was last asked for, and at whose request.
+    others: Mutex<HashMap<String, Audited>>,
+}
+
+/// A look at a whole zone, or at what depends on others.
+#[derive(Clone, Copy)]
+pub(super) struct Audited {
+    /// When it was.
+    pub at: Timestamp,
+    /// What it was requested by, if anything: compared with the next request, and with no clock.
+    pub request: Option<Timestamp>,
 }
 
 /// How often what depends on others is asked for.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Audits {
-    pub(super) fn last(&self, zone: &str) -> Option<Timestamp> {
+    pub(super) fn last(&self, zone: &str) -> Option<Audited> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         zones.get(zone).copied()
     }
 
-    pub(super) fn note(&self, zone: &str, at: Timestamp) {
+    pub(super) fn note(&self, zone: &str, audited: Audited) {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        zones.insert(zone.to_owned(), at);
+        zones.insert(zone.to_owned(), audited);
     }
 
-    /// Whether a day has gone by; it begins anew then.
-    fn is_another_day(&self, zone: &str, now: Timestamp) -> bool {
+    /// Whether a day has gone by, or somebody asks for it anew; the day begins then.
+    fn is_another_day(&self, zone: &str, request: Option<Timestamp>, now: Timestamp) -> bool {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = others.get(zone).is_none_or(|last| now.duration_since(*last) >= DAY);
+        let known = others.get(zone).copied();
+        let is_old = |last: Audited| now.duration_since(last.at) >= DAY;
+        let is_asked = |last: Audited| request.is_some() && request != last.request;
+        let due = known.is_none_or(|last| is_old(last) || is_asked(last));
         if due {
-            others.insert(zone.to_owned(), now);
+            let request = request.or(known.and_then(|last| last.request));
+            others.insert(zone.to_owned(), Audited { at: now, request });
         }
         due
     }
@@ -97,34 +109,39 @@ impl Round<'_> {
         matches!(fault.reason, Reason::NotOurs | Reason::ProviderRefused).then_some(fault)
     }
 
+    /// When somebody says that the zone is to be looked at: another time is another request.
+    fn request(&self) -> Option<Timestamp> {
+        let annotations = self.object.metadata.annotations.as_ref()?;
+        annotations.get(AUDIT_REQUESTED_AT)?.parse().ok()
+    }
+
     /// Looks at the whole zone when it is time. What differs becomes work. Tells when to look again.
     pub(super) async fn audit(&mut self) -> Option<Duration> {
         let name = &self.zone.name;
-        let requested = self
-            .object
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|annotations| annotations.get(AUDIT_REQUESTED_AT))
-            .and_then(|time| time.parse::<Timestamp>().ok());
         let told = self.facts.kept.last_audit_at.as_ref().map(|at| at.0);
         let last = self.dns.audits.last(name);
-        // A status keeps whole seconds: compared with more, the same request would be made at every round.
-        let is_answered = |at: Timestamp| match (last, told) {
-            (Some(last), _) => at <= last,
-            (None, told) => told.is_some_and(|told| at.as_second() <= told.as_second()),
+        let request = self.request();
+        let answered = match last {
+            Some(last) => last.request,
+            // A program before this one did what is no later than what it told, in whole seconds.
+            None => request.filter(|at| told.is_some_and(|told| at.as_second() <= told.as_second())),
         };
-        let is_requested = requested.is_some_and(|at| at <= self.now && !is_answered(at));
+        let is_requested = request.is_some() && request != answered;
         if let Some(last) = last
             && !is_requested
         {
-            let wait = next_audit(last, self.zone, self.now);
+            let wait = next_audit(last.at, self.zone, self.now);
             if !wait.is_zero() {
                 return Some(wait);
             }
         }
         let again = next_audit(self.now, self.zone, self.now);
-        if self.dns.audits.is_another_day(name, self.now) || is_requested {
+        let audited = Audited { at: self.now, request };
+        if self
+            .dns
+            .audits
+            .is_another_day(name, request.filter(|_| is_requested), self.now)
+        {
             self.doubt_delegations();
         }
         self.take_up_withdrawals();
@@ -136,14 +153,14 @@ impl Round<'_> {
             && serial == self.facts.kept.audited_serial
             && !self.dns.records_of(self.zone).iter().any(is_refused);
         if unchanged && told.is_some() && !is_requested {
-            self.dns.audits.note(name, self.now);
+            self.audited = Some(audited);
             return Some(again);
         }
         match self.provider.read_all().await {
             Ok(sets) => {
-                self.dns.audits.note(name, self.now);
+                self.audited = Some(audited);
                 self.compare(&plan::by_name(sets));
-                self.facts.kept.last_audit_at = Some(Time(self.now));
+                self.facts.kept.last_audit_at = Some(in_seconds(self.now));
                 self.facts.kept.audited_serial = serial;
             }
             Err(failure) => {
@@ -220,17 +237,34 @@ mod tests {
         let audits = Audits::default();
         let at = |hours: i64, seconds: i64| Timestamp::from_second(hours * 3_600 + seconds).unwrap();
         assert!(
-            audits.is_another_day("one", at(0, 0)),
+            audits.is_another_day("one", None, at(0, 0)),
             "nothing is known when the program begins"
         );
-        assert!(!audits.is_another_day("one", at(0, 0)));
-        assert!(!audits.is_another_day("one", at(23, 3_599)));
-        assert!(audits.is_another_day("two", at(1, 0)), "each zone has days of its own");
-        assert!(audits.is_another_day("one", at(24, 0)));
+        assert!(!audits.is_another_day("one", None, at(0, 0)));
+        assert!(!audits.is_another_day("one", None, at(23, 3_599)));
+        assert!(
+            audits.is_another_day("two", None, at(1, 0)),
+            "each zone has days of its own"
+        );
+        assert!(audits.is_another_day("one", None, at(24, 0)));
         // The next day begins with the look, not where the last one ended.
-        assert!(!audits.is_another_day("one", at(47, 3_599)));
-        assert!(audits.is_another_day("one", at(50, 0)));
-        assert!(!audits.is_another_day("one", at(72, 0)));
-        assert!(audits.is_another_day("one", at(74, 0)));
+        assert!(!audits.is_another_day("one", None, at(47, 3_599)));
+        assert!(audits.is_another_day("one", None, at(50, 0)));
+        assert!(!audits.is_another_day("one", None, at(72, 0)));
+        assert!(audits.is_another_day("one", None, at(74, 0)));
+    }
+
+    #[test]
+    fn what_depends_on_others_is_asked_for_once_at_a_request() {
+        let audits = Audits::default();
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        assert!(audits.is_another_day("one", None, at(10)));
+        // The clock of who asks may be behind or ahead.
+        for request in [at(1), at(99)] {
+            assert!(audits.is_another_day("one", Some(request), at(20)));
+            assert!(!audits.is_another_day("one", Some(request), at(21)));
+            assert!(!audits.is_another_day("one", None, at(22)));
+            assert!(!audits.is_another_day("one", Some(request), at(23)));
+        }
     }
 }

@@ -15,6 +15,7 @@ use tremplin_core::dns::status::{Progress, Served, ZoneFacts, is_published, prov
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
+use super::audit::Audited;
 use super::authorities::Authorities;
 use super::board::Work;
 use super::outcome::left;
@@ -101,10 +102,10 @@ impl Dns {
     /// By the zone's interval everything is work: what the desk changed since is found by asking again.
     fn take_up_all(&self, work: &mut Work, zone: &Zone, now: Timestamp) {
         let last = self.audits.last(&zone.name);
-        if last.is_some_and(|last| !next_audit(last, zone, now).is_zero()) {
+        if last.is_some_and(|last| !next_audit(last.at, zone, now).is_zero()) {
             return;
         }
-        self.audits.note(&zone.name, now);
+        self.audits.note(&zone.name, Audited { at: now, request: None });
         work.records.extend(self.records_of(zone));
         for seen in self.claims.group(&Group::Name(zone.domain.to_string())) {
             if let cluster::Seen::Object(claim) = &*seen

@@ -13,6 +13,7 @@ use tremplin_core::dns::status::{ZoneFacts, is_to_be_checked, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
+use super::audit::Audited;
 use super::authorities::Authorities;
 use super::board::Work;
 use super::outcome::Trouble;
@@ -83,6 +84,8 @@ pub(super) struct Round<'a> {
     pub memory: Arc<Memory>,
     pub authorities: Authorities,
     pub facts: ZoneFacts,
+    /// The look at the whole zone, if there was one: noted once it is told.
+    pub audited: Option<Audited>,
     pub now: Timestamp,
 }
 
@@ -138,6 +141,7 @@ impl Dns {
                 kept: object.status.clone().unwrap_or_default(),
                 ..ZoneFacts::default()
             },
+            audited: None,
             now: (self.now)(),
         };
         let mut verify_again = None;
@@ -221,15 +225,18 @@ impl Round<'_> {
 
     async fn tell(mut self) -> Result<(), Fault<Reason>> {
         self.forget_old_deletions();
-        self.dns.tell_zone(&self.object, self.facts, self.now).await
+        self.dns.tell_zone(&self.object, self.facts, self.now).await?;
+        if let Some(audited) = self.audited {
+            self.dns.audits.note(&self.zone.name, audited);
+        }
+        Ok(())
     }
 
     /// Audits when it is time, writes what is to be written, asks who is still behind. Tells when to look again.
     async fn work(&mut self) -> Option<Duration> {
         self.ask_authorities().await;
-        let audited = self.dns.audits.last(&self.zone.name);
         let audit_again = self.audit().await;
-        if audited != self.dns.audits.last(&self.zone.name) && self.dns.board.is_behind(&self.zone.name) {
+        if self.audited.is_some() && self.dns.board.is_behind(&self.zone.name) {
             // Told that it is published, a provider may have left something out.
             self.note_unpublished();
         }

@@ -1,6 +1,6 @@
 //! What somebody else changes in the zone: put right, told, or left alone.
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tremplin_core::api::{DnsRecord, DnsZone};
@@ -138,4 +138,27 @@ async fn what_was_taken_for_foreign_is_published_again_once_it_reads_as_ours() {
         .await
         .unwrap();
     world.record(&blue, "app", "Published").await;
+}
+
+#[tokio::test]
+async fn an_audit_is_made_whatever_the_clock_of_who_asks_for_it_says() {
+    let (world, _server, _blue) = opened("clocks", "{}").await;
+    world.audit("clocks").await;
+    for ahead in [-300, 300, -299] {
+        let last = async || {
+            let zone = world.cluster::<DnsZone>().get("clocks").await.unwrap();
+            zone.status.and_then(|status| status.last_audit_at)
+        };
+        let before = last().await;
+        let second = before.as_ref().map(|at| at.0.as_second());
+        eventually("a later second", async || {
+            (Some(Timestamp::now().as_second()) > second).then_some(())
+        })
+        .await;
+        let asked = Timestamp::now() + SignedDuration::from_secs(ahead);
+        world
+            .annotate_zone("clocks", "tremplin.dev/audit-requested-at", &asked.to_string())
+            .await;
+        eventually("the zone is audited", async || (last().await != before).then_some(())).await;
+    }
 }
