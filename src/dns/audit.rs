@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use tremplin_core::api::DnsZone;
+use tremplin_core::api::dns::DnsZoneStatus;
 use tremplin_core::dns::ownership::Mark;
 use tremplin_core::dns::plan::{self, Sets};
 use tremplin_core::dns::tally::{Tally, tally};
@@ -51,6 +53,11 @@ impl Audits {
         zones.insert(zone.to_owned(), audited);
     }
 
+    /// What was seen counts no more.
+    fn forget(&self, zone: &str) {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner).remove(zone);
+    }
+
     /// Whether a day has gone by, or somebody asks for it anew; the day begins then.
     fn is_another_day(&self, zone: &str, request: Option<Timestamp>, now: Timestamp) -> bool {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,6 +82,20 @@ impl Dns {
             Seen::Malformed(_) => None,
         });
         readable.collect()
+    }
+
+    /// What the status of a zone says that still counts. Other settings may be those of another provider or of other
+    /// servers: the zone is looked at anew, and every server asked about all that is published.
+    pub(super) fn kept(&self, object: &DnsZone, zone: &Zone) -> DnsZoneStatus {
+        let mut kept = object.status.clone().unwrap_or_default();
+        if kept.observed_generation != object.metadata.generation {
+            kept.audited_serial = None;
+            self.audits.forget(&zone.name);
+            for record in self.records_of(zone) {
+                self.board.ask_again(&zone.name, record);
+            }
+        }
+        kept
     }
 
     /// How many record sets of a zone are ours, by the statuses of their records.

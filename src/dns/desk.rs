@@ -68,6 +68,7 @@ impl Dns {
     pub(super) async fn desk_round(&self, object: &DnsZone, zone: &Zone) -> Result<Outcome, Fault<Reason>> {
         let authorities = Authorities::of(zone, &self.discovered).await;
         let now = (self.now)();
+        let kept = self.kept(object, zone);
         let mut work = self.board.take(&zone.name);
         self.take_up_all(&mut work, zone, now);
         let mut task = self.task(&mut work, zone);
@@ -90,7 +91,7 @@ impl Dns {
         let facts = ZoneFacts {
             authorities: Some(authorities.statuses(&zone.domain)),
             plan,
-            kept: object.status.clone().unwrap_or_default(),
+            kept,
             ..ZoneFacts::default()
         };
         self.tell_zone(object, facts, now).await?;

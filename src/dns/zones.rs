@@ -138,7 +138,7 @@ impl Dns {
             memory,
             authorities: Authorities::default(),
             facts: ZoneFacts {
-                kept: object.status.clone().unwrap_or_default(),
+                kept: self.kept(object, &zone),
                 ..ZoneFacts::default()
             },
             audited: None,
@@ -169,9 +169,13 @@ impl Dns {
 
     /// A zone that cannot be used at all: it says so, and so do its records.
     async fn cannot(&self, object: &DnsZone, fault: Fault<Reason>) -> Result<Outcome, Fault<Reason>> {
+        let kept = match Zone::parse(object) {
+            Ok(zone) => self.kept(object, &zone),
+            Err(_) => object.status.clone().unwrap_or_default(),
+        };
         let facts = ZoneFacts {
             fault: Some(fault.clone()),
-            kept: object.status.clone().unwrap_or_default(),
+            kept,
             credential: matches!(fault.reason, Reason::CredentialMissing).then(|| Err(fault.clone())),
             ..ZoneFacts::default()
         };

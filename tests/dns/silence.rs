@@ -51,3 +51,24 @@ async fn a_zone_of_which_no_server_answers_is_not_ready_and_its_records_say_why(
     let serial = soa[0].split(' ').nth(2).unwrap().parse().ok();
     assert_eq!((proof.len(), proof[0].matches, proof[0].serial), (1, true, serial));
 }
+
+#[tokio::test]
+async fn servers_that_a_zone_names_anew_are_asked_about_what_is_published_already() {
+    let server = Server::bind("anew.example", "").await;
+    let (world, blue) = World::opened("anew", &server, "").await;
+    world
+        .commit(&blue, "app", "{name: app.anew.example, targets: [192.0.2.1]}")
+        .await;
+    world.record(&blue, "app", "Published").await;
+    let authorities = |servers: &[&Server]| {
+        let address = |server: &&Server| format!("{{address: {}, port: {}}}", server.dns().ip(), server.dns().port());
+        let all: Vec<_> = servers.iter().map(address).collect();
+        format!("{{authorities: [{}]}}", all.join(", "))
+    };
+    // Nothing changes in the zone, so its serial tells nothing.
+    let other = Server::bind("anew.example", "").await;
+    world.change_zone("anew", &authorities(&[&server, &other])).await;
+    world.record(&blue, "app", "Publishing").await;
+    world.change_zone("anew", &authorities(&[&server])).await;
+    world.record(&blue, "app", "Published").await;
+}
