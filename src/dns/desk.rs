@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
-use tremplin_core::api::dns::{AuthorityAnswer, PlannedChange, Request, Withdrawal};
+use tremplin_core::api::dns::{AuthorityAnswer, DnsZoneStatus, PlannedChange, Request, Withdrawal};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::caches::{Cached, Held};
 use tremplin_core::dns::claim::Key as ClaimedKey;
@@ -91,7 +91,8 @@ impl Dns {
         let facts = ZoneFacts {
             authorities: Some(authorities.statuses(&zone.domain)),
             plan,
-            kept,
+            // Nothing is written by the operator: there is nothing to stop, nor to acknowledge.
+            kept: DnsZoneStatus { breaker: None, ..kept },
             ..ZoneFacts::default()
         };
         self.tell_zone(object, facts, now).await?;
