@@ -119,13 +119,9 @@ impl Dns {
             let fault = judge::without_zone(record, &name, opened.domains());
             return View::refused(Some(name), None, fault);
         };
-        let zone = match &open.zone {
+        let zone = match open.usable() {
             Ok(zone) => zone,
-            Err(fault) => {
-                let message = format!("the DnsZone {} cannot be used: {}", open.name, fault.message);
-                let fault = Fault::stalled(Reason::NoZone, message, "ask the platform team");
-                return View::refused(Some(name), Some(open), fault);
-            }
+            Err(fault) => return View::refused(Some(name), Some(open.clone()), fault),
         };
         let key = ClaimedKey::of(&name, zone);
         let claim = self.claim_of(key.name());

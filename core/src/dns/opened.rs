@@ -22,6 +22,19 @@ pub struct OpenZone {
     pub zone: Result<Zone, Fault<Reason>>,
 }
 
+impl OpenZone {
+    /// What it says, for the records in it.
+    ///
+    /// # Errors
+    /// `NoZone` where nothing can be made of it, with why.
+    pub fn usable(&self) -> Result<&Zone, Fault<Reason>> {
+        self.zone.as_ref().map_err(|fault| {
+            let message = format!("the DnsZone {} cannot be used: {}", self.name, fault.message);
+            Fault::stalled(Reason::NoZone, message, "ask the platform team")
+        })
+    }
+}
+
 impl Opened {
     /// From every DnsZone.
     pub fn of(mut zones: Vec<DnsZone>) -> Self {
