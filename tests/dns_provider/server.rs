@@ -133,15 +133,41 @@ impl Server {
         }
     }
 
-    /// With nothing between.
+    /// As it was started.
     pub fn alone(self) -> std::future::Ready<Self> {
         std::future::ready(self)
     }
 
     /// The same, behind a proxy that can do harm.
     pub async fn behind_proxy(mut self) -> Self {
+        assert_eq!(self.forbidden(), [], "forbidden calls were made");
         self.proxy = Some(FaultProxy::start(&self.facts.url).await.unwrap());
         self
+    }
+
+    /// The same, as if it were there.
+    pub fn at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.facts.url);
+        self
+    }
+
+    /// The requests of which no client may make one, that were made: those that replace or remove a whole zone.
+    pub fn forbidden(&self) -> Vec<(String, String)> {
+        // The fakes tell by themselves, and BIND has none.
+        let (Program::PowerDns(_), Some(proxy)) = (&self.program, &self.proxy) else {
+            return Vec::new();
+        };
+        let is_whole = |target: &str| {
+            let path = target.split('?').next().unwrap_or_default().trim_end_matches('/');
+            path.rsplit_once('/')
+                .is_some_and(|(above, _)| above.ends_with("/zones"))
+        };
+        let is_forbidden = |(method, target): &(String, String)| match method.as_str() {
+            "PUT" | "DELETE" => is_whole(target),
+            "POST" => target.trim_end_matches('/').ends_with("/zones"),
+            _ => false,
+        };
+        proxy.requests().into_iter().filter(is_forbidden).collect()
     }
 
     pub fn proxy(&self) -> &FaultProxy {
@@ -291,4 +317,34 @@ impl Server {
         };
         self.wait_for(&none).await;
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that already fails must not abort.
+        if !std::thread::panicking() {
+            assert_eq!(self.forbidden(), [], "forbidden calls were made");
+        }
+    }
+}
+
+/// A client that does not know better fails the test.
+#[tokio::test]
+async fn calls_for_a_whole_zone_are_seen_at_powerdns() {
+    let mut server = Server::powerdns().await;
+    let url = format!("{}/api/v1/servers/localhost/zones/{ZONE}.", server.proxy().url());
+    for (method, url) in [("GET", url.as_str()), ("PATCH", &url), ("PUT", &url), ("DELETE", &url)] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header("x-api-key", &server.facts.secret[0].1);
+        tremplin_e2e::http::send(request.body("{}".to_owned()).unwrap())
+            .await
+            .unwrap();
+    }
+    let forbidden = server.forbidden();
+    let methods: Vec<_> = forbidden.iter().map(|(method, _)| method.as_str()).collect();
+    assert_eq!(methods, ["PUT", "DELETE"]);
+    // Seen.
+    server.proxy = None;
 }

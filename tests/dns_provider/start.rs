@@ -121,7 +121,8 @@ impl Server {
             costs: [1, 1, 1],
             many: 1_000,
         };
-        Self::of(Program::PowerDns(server), facts)
+        // A real server forbids nothing: what it is asked is read on the way.
+        Self::of(Program::PowerDns(server), facts).behind_proxy().await
     }
 
     pub async fn route53() -> Self {

@@ -79,7 +79,8 @@ struct Script {
     planned: VecDeque<(When, Fault)>,
     /// What happens to all for which nothing is planned.
     otherwise: Option<Fault>,
-    seen: usize,
+    /// Method and target of every request, in order.
+    seen: Vec<(String, String)>,
     forwarded: usize,
 }
 
@@ -151,7 +152,12 @@ impl FaultProxy {
 
     /// How many requests came.
     pub fn seen(&self) -> usize {
-        self.script().seen
+        self.script().seen.len()
+    }
+
+    /// Method, and path with query, of every request, in order.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        self.script().seen.clone()
     }
 
     /// How many of them the service saw.
@@ -172,8 +178,8 @@ impl Shared {
     /// What happens to this request.
     fn decide(&self, request: &Request) -> Option<Fault> {
         let mut script = self.script();
-        script.seen += 1;
-        let number = script.seen;
+        script.seen.push((request.method.clone(), request.target.clone()));
+        let number = script.seen.len();
         let meant = |when: &When| match when {
             When::Next => false,
             When::Number(wanted) => *wanted == number,
