@@ -274,17 +274,27 @@ async fn what_cannot_be_is_refused_with_its_class() {
     );
 }
 
+/// `import` takes what it is given in the place of what was there; the others leave nothing.
 #[tokio::test]
-async fn a_reset_takes_everything_away_and_is_remembered() {
-    let ovh = start().await;
-    ovh.seed("www IN A 192.0.2.1").unwrap();
-    ovh.grant("POST", "/domain/zone/*");
-    assert_eq!(zone(&ovh, "POST", "/reset", Value::Null).await.status, 200);
-    assert_eq!(
-        served(ovh.dns(), "www.beta.example", RecordType::A).await.0,
-        ResponseCode::NXDomain
-    );
-    assert_eq!(ovh.take_forbidden().len(), 1);
+async fn a_call_that_replaces_the_zone_takes_everything_away_and_is_remembered() {
+    for (path, body) in [
+        ("/reset", Value::Null),
+        ("/terminate", Value::Null),
+        ("/import", json!({"zoneFile": "new IN A 192.0.2.9"})),
+    ] {
+        let ovh = start().await;
+        ovh.seed("www IN A 192.0.2.1").unwrap();
+        ovh.grant("POST", "/domain/zone/*");
+        assert_eq!(zone(&ovh, "POST", path, body).await.status, 200, "{path}");
+        assert_eq!(
+            served(ovh.dns(), "www.beta.example", RecordType::A).await.0,
+            ResponseCode::NXDomain,
+            "{path}"
+        );
+        let forbidden = ovh.take_forbidden();
+        assert_eq!(forbidden.len(), 1, "{path}");
+        assert!(forbidden[0].path.ends_with(path), "{forbidden:?}");
+    }
 }
 
 #[tokio::test]

@@ -238,6 +238,15 @@ async fn clear_empties_the_zone_and_is_remembered() {
 }
 
 #[tokio::test]
+async fn calls_about_the_whole_zone_are_remembered() {
+    for (method, path) in [("PUT", "/nameservers"), ("DELETE", "")] {
+        let scaleway = start().await;
+        zone(&scaleway, method, path, json!({"ns": []})).await;
+        assert_eq!(scaleway.take_forbidden().len(), 1, "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_refused_by_type() {
     let scaleway = start().await;
     scaleway.expire_credentials();
