@@ -20,6 +20,8 @@ mod route53;
 mod server;
 #[path = "dns_provider/sets.rs"]
 mod sets;
+#[path = "dns/tls.rs"]
+mod tls;
 #[path = "dns_provider/transport.rs"]
 mod transport;
 #[path = "dns_provider/updates.rs"]

@@ -1,18 +1,14 @@
 //! What is between us and any provider: certificates of a private authority, answers without an end, echoes.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::json;
 use tremplin::dns_provider::{Failure, Provider, Shared, build};
 
 use super::server::ZONE;
+use super::tls;
 use super::zone::name;
 
 const KEY: &str = "s3cret-key";
@@ -40,26 +36,16 @@ fn answer(status: &str, body: &str) -> String {
     )
 }
 
-/// Reads one request and answers it. What goes wrong is the client's to tell.
-fn serve(mut stream: impl Read + Write, answer: &str) {
-    let mut request = Vec::new();
-    let mut some = [0; 4096];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        match stream.read(&mut some) {
-            Ok(length) if length > 0 => request.extend_from_slice(&some[..length]),
-            _ => return,
-        }
-    }
-    let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
-}
-
 /// A server that answers every request of a connection of its own like this; it ends with the test.
 fn plain(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            serve(stream, &answer);
+        for mut stream in listener.incoming().flatten() {
+            // What goes wrong is the client's to tell.
+            if tls::request(&mut stream).is_some() {
+                let _ = stream.write_all(answer.as_bytes());
+            }
         }
     });
     url
@@ -67,31 +53,7 @@ fn plain(answer: String) -> String {
 
 /// The same with TLS, and the certificate of its authority.
 fn encrypted(answer: String) -> (String, String) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::default();
-    params.subject_alt_names = vec![SanType::IpAddress("127.0.0.1".parse().unwrap())];
-    let certificate = params.signed_by(&key, &authority).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            serve(StreamOwned::new(connection, stream), &answer);
-        }
-    });
-    (url, authority.pem())
+    tls::encrypted(move |_| answer.clone().into_bytes())
 }
 
 #[tokio::test]
