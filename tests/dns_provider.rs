@@ -85,6 +85,7 @@ on_each!(
     [
         every_fault_is_told_as_what_it_is,
         what_was_done_without_an_answer_is_found_by_reading,
+        a_bad_answer_to_a_change_is_never_taken_for_a_good_one,
         a_change_costs_few_requests,
         too_often_holds_for_all_zones_of_the_account,
     ],

@@ -189,7 +189,7 @@ async fn what_is_not_served_is_published_again_with_an_audit() {
     let world = World { client };
     let (server, proxy) = behind_proxy(&world, "unheard").await;
     let blue = world.team(control_plane, "blue").await;
-    proxy.like("POST", "refresh", Fault::Html);
+    proxy.like("POST", "refresh", Fault::Status(200, None));
     let spec = "{name: app.unheard.example, targets: [192.0.2.1]}";
     world.commit(&blue, "app", spec).await;
     world.record(&blue, "app", "Published").await;

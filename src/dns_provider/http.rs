@@ -181,6 +181,11 @@ impl Client {
             let text = String::from_utf8_lossy(&answer.body);
             return Err(Failure::Unavailable(self.message(status, &text)));
         }
+        if status.is_success() && content_type(&answer) == "text/html" {
+            // Somebody in between, such as a sign-in page: the provider may never have heard of the request.
+            let message = format!("{} answered with a page for people", self.provider);
+            return Err(Failure::Unavailable(message));
+        }
         Ok(answer)
     }
 
@@ -228,11 +233,7 @@ impl Client {
     }
 
     fn expect(&self, answer: &Answer, good: impl Fn(&str) -> bool, what: &str) -> Result<(), Failure> {
-        let type_ = answer.headers.get(CONTENT_TYPE).and_then(|type_| type_.to_str().ok());
-        let essence = type_
-            .and_then(|type_| type_.split(';').next())
-            .unwrap_or_default()
-            .trim();
+        let essence = content_type(answer);
         if good(essence) {
             return Ok(());
         }
@@ -289,6 +290,15 @@ impl Call {
             body,
         }
     }
+}
+
+/// The type of a body, without its parameters.
+fn content_type(answer: &Answer) -> &str {
+    let type_ = answer.headers.get(CONTENT_TYPE).and_then(|type_| type_.to_str().ok());
+    type_
+        .and_then(|type_| type_.split(';').next())
+        .unwrap_or_default()
+        .trim()
 }
 
 /// A header's value that logs do not show.
