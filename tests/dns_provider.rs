@@ -20,6 +20,8 @@ mod route53;
 mod server;
 #[path = "dns_provider/sets.rs"]
 mod sets;
+#[path = "dns_provider/settings.rs"]
+mod settings;
 #[path = "dns/tls.rs"]
 mod tls;
 #[path = "dns_provider/transport.rs"]
