@@ -183,3 +183,54 @@ async fn a_program_that_begins_anew_hands_over_no_name_before_the_child_servers_
     assert_eq!(server.ask("app.anew.example", RecordType::A).await, ["192.0.2.1"]);
     assert_eq!(handed_over(&server, "app.anew.example").await, 0);
 }
+
+/// The key of a signed child zone, in short (RFC 4034, 5).
+const DIGEST: &str = "60485 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn the_key_of_a_signed_child_zone_is_published_with_its_name_servers_and_not_before_them() {
+    let address = free_address().unwrap();
+    let server = Server::power_dns(
+        "signed.example",
+        &format!("child1 IN A {0}\nchild2 IN A {0}", address.ip()),
+    )
+    .await;
+    let spec = "{admission: {namespaces: {}, types: [NS], targets: {denyPrivate: false}}}";
+    let (world, team) = World::opened("signed", &server, spec).await;
+    let spec = format!(
+        "{{name: app.signed.example, delegation: {{nameservers: [child1.signed.example, child2.signed.example], ds: ['{DIGEST}']}}}}"
+    );
+    world.commit(&team, "app", &spec).await;
+    world.record(&team, "app", "ChildServersSilent").await;
+    world.audit("signed").await;
+    let current = async |type_: &str| {
+        let found = server.current("signed.example", "app.signed.example", type_).await;
+        found.map(|set| set.values.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!((current("NS").await, current("DS").await), (None, None));
+
+    let options = PowerDnsOptions {
+        zones: vec![ZoneText::empty("app.signed.example")],
+    };
+    let child = PowerDns::start_at(address, &options).await.unwrap();
+    world.record(&team, "app", "Published").await;
+    let servers = ["child1.signed.example", "child2.signed.example"].map(str::to_owned);
+    assert_eq!(current("NS").await, Some(servers.to_vec()));
+    assert_eq!(current("DS").await, Some(vec![DIGEST.to_owned()]));
+    // The servers of the zone above answer for the key (RFC 4035, 3.1.4.1).
+    let answer = server.ask("app.signed.example", RecordType::DS).await;
+    assert_eq!(answer.len(), 1, "{answer:?}");
+    assert!(
+        answer[0].to_lowercase().starts_with("60485 13 2 0123456789abcdef"),
+        "{answer:?}"
+    );
+
+    // Without it, the name servers stay.
+    let unsigned =
+        "{name: app.signed.example, delegation: {nameservers: [child1.signed.example, child2.signed.example]}}";
+    world.commit(&team, "app", unsigned).await;
+    eventually("the key is gone", async || current("DS").await.is_none().then_some(())).await;
+    world.record(&team, "app", "Published").await;
+    assert_eq!(current("NS").await, Some(servers.to_vec()));
+    drop(child);
+}
