@@ -5,15 +5,18 @@
 #[path = "dns/behind.rs"]
 mod behind;
 mod common;
+#[path = "dns/relay.rs"]
+mod relay;
 #[path = "dns/world.rs"]
 mod world;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::{HOME, Operator, install};
+use common::{HOME, Operator, install, yaml};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::DeleteParams;
+use relay::Relay;
 use tremplin_core::dns::RrSet;
 use tremplin_e2e::dns::fake::{FakeOptions, Ovh};
 use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
@@ -28,12 +31,39 @@ const SETTINGS: &str =
     "{claims: {releaseAfterSeconds: 3600}, safety: {maxDeletesPerHour: 100000, maxChangedPercent: 100},
     admission: {namespaces: {matchLabels: {dns: 'yes'}}, targets: {denyPrivate: false}, maxClaimsPerNamespace: 1000}}";
 
+/// What is between the operator and the provider.
+enum Way {
+    Http(FaultProxy),
+    Dns(Relay),
+}
+
+impl Way {
+    /// Does this to the call with this number, the next being 1. Of what speaks DNS, updates alone are calls.
+    fn harm(&self, at: usize, fault: &Fault) {
+        match self {
+            Self::Http(proxy) => proxy.number(proxy.seen() + at, fault.clone()),
+            Self::Dns(relay) => {
+                assert_eq!(*fault, Fault::HangAfter, "the relay can do no other");
+                relay.keep_back(at);
+            }
+        }
+    }
+
+    /// Whether that is still to come.
+    fn is_planned(&self) -> bool {
+        match self {
+            Self::Http(proxy) => proxy.planned() > 0,
+            Self::Dns(relay) => relay.is_planned(),
+        }
+    }
+}
+
 struct Scene {
     control_plane: ControlPlane,
     world: World,
     team: String,
     server: Server,
-    proxy: FaultProxy,
+    way: Way,
     /// What others have in the zone.
     foreign: BTreeSet<RrSet>,
 }
@@ -45,14 +75,24 @@ impl Scene {
             client: install(&control_plane).await,
         };
         let foreign = server.all(DOMAIN).await;
-        let proxy = world.open_behind_proxy("calls", DOMAIN, &server, SETTINGS).await;
+        let way = if let Server::Bind(bind) = &server {
+            let relay = Relay::start(bind.address()).await;
+            let mut provider = server.provider("calls");
+            provider["rfc2136"]["server"] = relay.address().to_string().into();
+            let mut spec = yaml(SETTINGS);
+            spec["provider"] = provider;
+            world.open("calls", DOMAIN, &server, &spec.to_string()).await;
+            Way::Dns(relay)
+        } else {
+            Way::Http(world.open_behind_proxy("calls", DOMAIN, &server, SETTINGS).await)
+        };
         let team = world.team(&control_plane, "blue").await;
         Self {
             control_plane,
             world,
             team,
             server,
-            proxy,
+            way,
             foreign,
         }
     }
@@ -85,13 +125,13 @@ impl Scene {
 
     /// Does this to one call of a life. Tells whether it came to pass.
     async fn trial(&self, operator: &mut Option<Operator>, fault: &Fault, at: usize) -> bool {
-        self.proxy.number(self.proxy.seen() + at, fault.clone());
+        self.way.harm(at, fault);
         let object = format!("n{at}");
         let life = self.life(&object);
         tokio::pin!(life);
         let comes_to_pass = async {
             // For as long as the life itself has patience.
-            while self.proxy.planned() > 0 {
+            while self.way.is_planned() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -154,4 +194,22 @@ async fn with_any_answer_of_powerdns_lost_names_are_as_asked() {
     scene.life("first").await;
     let times = Box::pin(scene.suffers(operator, Fault::LoseAnswer, 1..)).await;
     assert!(times >= 6, "{times} calls are too few for a life");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_any_call_of_powerdns_names_are_as_asked() {
+    let scene = Scene::new(Server::power_dns(DOMAIN, FOREIGN).await).await;
+    let operator = scene.operator().await;
+    scene.life("first").await;
+    let times = Box::pin(scene.suffers(operator, Fault::HangAfter, 1..)).await;
+    assert!(times >= 6, "{times} calls are too few for a life");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_any_update_of_bind_names_are_as_asked() {
+    let scene = Scene::new(Server::bind(DOMAIN, FOREIGN).await).await;
+    let operator = scene.operator().await;
+    scene.life("first").await;
+    let times = Box::pin(scene.suffers(operator, Fault::HangAfter, 1..)).await;
+    assert!(times >= 4, "{times} updates are too few for a life");
 }
