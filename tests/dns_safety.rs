@@ -7,16 +7,26 @@ mod behind;
 #[path = "dns/breaker.rs"]
 mod breaker;
 mod common;
+#[path = "dns/credentials.rs"]
+mod credentials;
 #[path = "dns/drift.rs"]
 mod drift;
 #[path = "dns/leaving.rs"]
 mod leaving;
+#[path = "dns/marks.rs"]
+mod marks;
 #[path = "dns/outage.rs"]
 mod outage;
 #[path = "dns/silence.rs"]
 mod silence;
+#[path = "dns/snapshots.rs"]
+mod snapshots;
 #[path = "dns/texts.rs"]
 mod texts;
+#[path = "dns/tls.rs"]
+mod tls;
+#[path = "dns/unit.rs"]
+mod unit;
 #[path = "dns/world.rs"]
 mod world;
 

@@ -135,3 +135,44 @@ async fn killed_in_the_middle_of_deletions_the_breaker_counts_them_once() {
     );
     third.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_change_of_most_of_what_is_ours_stops_the_zone_until_a_human_has_looked() {
+    let server = Server::bind("mostly.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 100, maxChangedPercent: 50}}";
+    let (world, blue) = World::opened("mostly", &server, spec).await;
+    publish(&world, &blue, "mostly.example", 12).await;
+    world.zone("mostly", "Synced").await;
+    let before = server.data("mostly.example").await;
+
+    // All at once for the zone's writer.
+    world.change_zone("mostly", "{paused: true, ttl: {default: 600}}").await;
+    eventually("the plan tells of every change", async || {
+        let plan = world.cluster::<DnsZone>().get("mostly").await.unwrap().status?.plan;
+        let replaced = plan
+            .iter()
+            .filter(|change| change.action == "Replace" && change.type_ == "A");
+        (replaced.count() == 12).then_some(())
+    })
+    .await;
+    world.change_zone("mostly", "{paused: false}").await;
+    let status = world.zone("mostly", "BreakerOpen").await.status.unwrap();
+    let breaker = status.breaker.unwrap();
+    assert_eq!(
+        breaker.message.as_deref(),
+        Some("12 of 12 record sets would be changed or deleted at once, and spec.safety.maxChangedPercent is 50")
+    );
+    assert_eq!(server.data("mostly.example").await, before);
+
+    let tripped_at = breaker.tripped_at.unwrap().0.to_string();
+    world.annotate_zone("mostly", ACKNOWLEDGED, &tripped_at).await;
+    world.zone("mostly", "Synced").await;
+    eventually("what was acknowledged is written", async || {
+        let ours = server.data("mostly.example").await;
+        let slower = ours
+            .iter()
+            .filter(|set| set.ttl == 600 && set.name.as_str().starts_with('n'));
+        (slower.filter(|set| set.type_.as_str() == "A").count() == 12).then_some(())
+    })
+    .await;
+}
