@@ -257,6 +257,98 @@ async fn a_name_that_another_zone_covers_now_is_served_there() {
 }
 
 #[tokio::test]
+async fn of_two_zones_of_one_domain_the_older_counts_and_the_other_says_so() {
+    let (first, second) = (
+        Server::bind("twice.example", "").await,
+        Server::bind("twice.example", "").await,
+    );
+    let (world, blue) = World::opened("twice", &first, "").await;
+    let zones = world.cluster::<DnsZone>();
+    let older = zones.get("twice").await.unwrap().metadata.creation_timestamp.unwrap().0;
+    // Ages are told in whole seconds, and names decide between two of the same.
+    eventually("a later second", async || {
+        (Timestamp::now() >= older + SignedDuration::from_secs(1)).then_some(())
+    })
+    .await;
+    world.open("again", "Twice.Example", &second, "").await;
+    let told = world.zone("again", "DuplicateZone").await.status.unwrap();
+    let told = message(&told.conditions, "Ready");
+    assert!(told.contains("the older DnsZone twice"), "{told}");
+    let spec = "{name: app.twice.example, targets: [192.0.2.7]}";
+    world.commit(&blue, "app", spec).await;
+    world.record(&blue, "app", "Published").await;
+    assert_eq!(first.ask("app.twice.example", RecordType::A).await, ["192.0.2.7"]);
+    assert_eq!(
+        second.ask("app.twice.example", RecordType::A).await,
+        Vec::<String>::new()
+    );
+    // Without the older one it is the zone.
+    zones.delete("twice", &DeleteParams::default()).await.unwrap();
+    world.zone("again", "Synced").await;
+    eventually("the other server has the name", async || {
+        (second.ask("app.twice.example", RecordType::A).await == ["192.0.2.7"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn for_a_holder_who_names_nobody_the_zones_contact_is_told() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("whom.example", "").await;
+    world
+        .open("whom", "whom.example", &server, "{contact: desk@example.org}")
+        .await;
+    let (first, second) = (
+        world.team(control_plane, "first").await,
+        world.team(control_plane, "second").await,
+    );
+    let nobody = json!({"metadata": {"annotations": {"tremplin.dev/contact": null}}});
+    world.label(&first, &nobody).await;
+    let spec = "{name: app.whom.example, targets: [192.0.2.1]}";
+    world.commit(&first, "app", spec).await;
+    world.record(&first, "app", "Published").await;
+    world.commit(&second, "app", spec).await;
+    let status = eventually("the zone's contact is told", async || {
+        let status = world.record(&second, "app", "NameHeld").await.status.unwrap();
+        (status.conflict.as_ref()?.contact.as_deref() == Some("desk@example.org")).then_some(status)
+    })
+    .await;
+    let told = message(&status.conditions, "Ready");
+    assert!(told.contains("desk@example.org"), "{told}");
+}
+
+/// On the platform file that the operator runs with, namespaces that end on `-dev` are for development.
+#[tokio::test]
+async fn a_namespace_of_which_the_platform_file_says_nothing_is_no_production() {
+    let server = Server::bind("envs.example", "").await;
+    let zone = |environment: &str| {
+        format!(
+            "{{admission: {{namespaces: {{matchLabels: {{dns: 'yes'}}}}, targets: {{denyPrivate: false}}, namePolicy: {{environments: [{environment}]}}}}}}"
+        )
+    };
+    let (world, unknown) = World::opened("envs", &server, &zone("Production")).await;
+    let spec = |name: &str| format!("{{name: {name}.envs.example, targets: [192.0.2.1]}}");
+    world.commit(&unknown, "app", &spec("app")).await;
+    let told = world.record(&unknown, "app", "EnvironmentNotAdmitted").await;
+    let told = message(&told.status.unwrap().conditions, "Ready");
+    assert!(told.contains("namePolicy.environments"), "{told}");
+    assert_eq!(claims(&world, "envs.example").await, Vec::<String>::new());
+
+    let known = format!("{unknown}-dev");
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": known, "labels": {"dns": "yes"}}});
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = world.cluster();
+    let namespace = serde_json::from_value(namespace).unwrap();
+    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    world.commit(&known, "dev", &spec("dev")).await;
+    world.record(&known, "dev", "EnvironmentNotAdmitted").await;
+    world.change_zone("envs", &zone("Development")).await;
+    world.record(&known, "dev", "Published").await;
+    world.record(&unknown, "app", "EnvironmentNotAdmitted").await;
+}
+
+#[tokio::test]
 async fn a_name_moves_to_another_team_when_the_platform_team_says_so() {
     let (control_plane, client) = start().await;
     let world = World { client };
