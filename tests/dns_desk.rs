@@ -9,7 +9,8 @@ mod world;
 
 use behind::set;
 use common::{eventually, start};
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::net::UdpSocket;
 use tremplin_core::api::{DnsClaim, DnsZone};
@@ -65,6 +66,10 @@ async fn a_desk_is_asked_and_its_answer_is_what_the_servers_say() {
         request.text
     );
 
+    has_event(&world, &team, "DnsRecord", "app", "Create app.desk.example A").await;
+    let asked_on_claim = async |words: &str| has_event(&world, "default", "DnsClaim", "app.desk.example", words).await;
+    asked_on_claim("Merci de créer :\napp.desk.example. 300 IN A 192.0.2.1").await;
+
     say(&world, "tremplin.dev/taken-by", "Camille").await;
     eventually("who took it is told", async || {
         let record = world.record(&team, "app", "WaitingForDesk").await;
@@ -90,6 +95,7 @@ async fn a_desk_is_asked_and_its_answer_is_what_the_servers_say() {
 
     world.delete(&team, "app").await;
     asked(&world, "Delete").await;
+    asked_on_claim("Merci de supprimer").await;
     server
         .client("desk.example")
         .write(&[Change::delete(set)])
@@ -97,6 +103,20 @@ async fn a_desk_is_asked_and_its_answer_is_what_the_servers_say() {
         .unwrap();
     say(&world, "tremplin.dev/done-at", "2026-11-23T11:00:00Z").await;
     world.claim("app.desk.example", "Releasing").await;
+}
+
+/// What is told in Events of an object, beside the team or, of what is the whole cluster's, in `default`.
+async fn has_event(world: &World, namespace: &str, kind: &str, name: &str, words: &str) {
+    eventually(&format!("an Event on {kind} {name} tells {words:?}"), async || {
+        let events = world.of::<Event>(namespace).list(&ListParams::default()).await.unwrap();
+        let is_it = |event: &Event| {
+            let about = &event.involved_object;
+            let is_about = about.kind.as_deref() == Some(kind) && about.name.as_deref() == Some(name);
+            is_about && event.message.as_deref().is_some_and(|message| message.contains(words))
+        };
+        events.items.iter().any(is_it).then_some(())
+    })
+    .await;
 }
 
 /// What the desk is asked about a claim: action, type and values.

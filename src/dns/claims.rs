@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::json;
-use tremplin_core::api::dns::ApprovalRequest;
+use tremplin_core::api::dns::{ApprovalRequest, Request};
 use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::admission::{Approval, unapproved};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
@@ -17,7 +17,7 @@ use tremplin_core::labels;
 
 use super::report::after;
 use super::{Dns, TOLERATED, cluster_key, until};
-use crate::cluster::{Group, Seen};
+use crate::cluster::{Group, Notice, Seen};
 use crate::driver::{Accident, Cause, Outcome, Reconcile};
 use crate::key::Key;
 
@@ -195,7 +195,24 @@ impl Dns {
         self.cluster
             .report(&self.claims, &seen, &status, &new.conditions, &progress)
             .await
-            .map_err(|fault| fault.map(Reason::from))
+            .map_err(|fault| fault.map(Reason::from))?;
+        self.tell_desk(claim, &seen, &new.requests).await;
+        Ok(())
+    }
+
+    /// What a desk is newly asked is an Event too.
+    async fn tell_desk(&self, claim: &DnsClaim, seen: &Seen<DnsClaim>, requests: &[Request]) {
+        let before = claim.status.as_ref().map(|status| status.requests.as_slice());
+        let before = before.unwrap_or_default();
+        for request in requests.iter().filter(|request| !before.contains(request)) {
+            let notice = Notice {
+                warning: false,
+                reason: Reason::WaitingForDesk.as_str().to_owned(),
+                action: format!("{} {}", request.action, request.type_),
+                note: request.text.clone(),
+            };
+            self.cluster.publish(&seen.reference(), notice).await;
+        }
     }
 }
 
