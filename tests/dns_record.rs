@@ -1,6 +1,8 @@
 //! A name's life, from the commit to the authoritative server and back, on the real API server and real name servers.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
@@ -177,4 +179,78 @@ async fn a_name_given_up_is_free_after_its_quarantine() {
     .await;
     let claim = world.cluster::<DnsClaim>().get("app.short.example").await.unwrap();
     assert_eq!(claim.spec.holder.namespace, red);
+}
+
+/// What `kubectl get` shows of an object: the columns, by their names in the cluster, with what stands in them.
+async fn shown(world: &World, path: &str) -> Vec<(String, serde_json::Value)> {
+    let request = http::Request::get(path).header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let table: serde_json::Value = world.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+    let columns = table["columnDefinitions"].as_array().unwrap().iter();
+    // Wider ones are shown when asked for.
+    let cells = columns.zip(table["rows"][0]["cells"].as_array().unwrap());
+    cells
+        .filter(|(column, _)| column["priority"] == 0)
+        .map(|(column, cell)| (column["name"].as_str().unwrap().to_uppercase(), cell.clone()))
+        .collect()
+}
+
+#[tokio::test]
+async fn what_kubectl_shows_says_how_a_name_its_zone_and_its_claim_are() {
+    let server = Server::bind("table.example", "www IN A 198.51.100.1").await;
+    let (world, team) = World::opened("table", &server, "{ttl: {default: 450}}").await;
+    let spec = "{name: app.table.example, targets: [192.0.2.7, 192.0.2.8]}";
+    world.commit(&team, "app", spec).await;
+    world.record(&team, "app", "Published").await;
+    world.audit("table").await;
+    let group = "/apis/tremplin.dev/v1alpha1";
+    let told = async |path: &str| {
+        let shown = shown(&world, &format!("{group}/{path}")).await;
+        let told = shown.into_iter().map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            // Ages go on.
+            let is_age = ["AGE", "SINCE", "RELEASE-AT"].contains(&name.as_str());
+            if is_age { name } else { format!("{name}={value}") }
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&format!("namespaces/{team}/dnsrecords/app")).await,
+        [
+            "NAME=app",
+            "READY=True",
+            "STATUS=Published",
+            "NAME=app.table.example",
+            "TYPE=A",
+            "TARGETS=192.0.2.7, 192.0.2.8",
+            "TTL=450",
+            "AGE"
+        ]
+    );
+    assert_eq!(
+        told("dnszones/table").await,
+        [
+            "NAME=table",
+            "READY=True",
+            "STATUS=Synced",
+            "DOMAIN=table.example",
+            "PROVIDER=RFC2136",
+            "MODE=Enforce",
+            "OWNED=1",
+            "FOREIGN=3",
+            "ORPHANED=0",
+            "AGE"
+        ]
+    );
+    assert_eq!(
+        told("dnsclaims/app.table.example").await,
+        [
+            "NAME=app.table.example",
+            "READY=True",
+            "STATUS=Held",
+            "KEY=app.table.example",
+            &format!("HOLDER={team}"),
+            "SINCE",
+            "RELEASE-AT"
+        ]
+    );
 }
