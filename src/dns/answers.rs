@@ -146,3 +146,29 @@ async fn asked(zone: Option<&Zone>, discovered: &Discovered) -> Result<Resolvers
     };
     Ok(Resolvers(servers.into_iter().map(|server| server.address).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A resolver would keep it that a name is not there, and hide the record that is made a moment later.
+    #[tokio::test]
+    async fn resolvers_are_not_asked_about_names_of_our_own_zones() {
+        let object = json!({
+            "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "own"},
+            "spec": {
+                "domain": "own.example", "provider": {"type": "Request"},
+                "authorities": [{"address": "127.0.0.1", "port": 5301}, {"address": "127.0.0.2"}],
+            },
+        });
+        let zone = Zone::parse(&serde_json::from_value(object).unwrap()).unwrap();
+        let asked_of = async |zone: Option<&Zone>| asked(zone, &Discovered::default()).await.unwrap();
+        let own: Vec<_> = ["127.0.0.1:5301", "127.0.0.2:53"]
+            .map(|address| address.parse().unwrap())
+            .into();
+        assert_eq!(asked_of(Some(&zone)).await, Resolvers(own));
+        assert_eq!(asked_of(None).await, Resolvers::of_system().unwrap());
+    }
+}

@@ -57,3 +57,60 @@ impl Resolvers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use hickory_proto::op::Message;
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A resolver that answers everything with this code and nothing else; `None`: it says nothing.
+    async fn resolver(code: Option<ResponseCode>) -> Resolvers {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, client)) = socket.recv_from(&mut buffer).await {
+                let Some(code) = code else { continue };
+                let mut answer = Message::from_vec(&buffer[..length]).unwrap().into_response();
+                answer.metadata.response_code = code;
+                socket.send_to(&answer.to_vec().unwrap(), client).await.unwrap();
+            }
+        });
+        Resolvers(vec![address])
+    }
+
+    const KINDS: [Kind; 4] = [Kind::Name, Kind::Mx, Kind::Text, Kind::Address];
+
+    #[tokio::test]
+    async fn a_fault_of_a_server_says_nothing_about_a_name() {
+        let name = Fqdn::parse("app.example.org").unwrap();
+        for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+            let resolvers = resolver(Some(code)).await;
+            for kind in KINDS {
+                let why = resolvers.answer(&name, kind).await.unwrap_err();
+                assert!(why.contains("app.example.org"), "{code} {kind:?}: {why}");
+            }
+        }
+        // That there is no such name is an answer.
+        let resolvers = resolver(Some(ResponseCode::NXDomain)).await;
+        for kind in KINDS {
+            assert_eq!(resolvers.answer(&name, kind).await, Ok(Answer::Nothing), "{kind:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_says_nothing_about_a_name_and_another_server_is_asked() {
+        let name = Fqdn::parse("app.example.org").unwrap();
+        let silent = resolver(None).await;
+        let answers = KINDS.map(|kind| silent.answer(&name, kind));
+        for answer in futures::future::join_all(answers).await {
+            assert!(answer.unwrap_err().contains("app.example.org"));
+        }
+        let both = Resolvers([silent.0, resolver(Some(ResponseCode::NXDomain)).await.0].concat());
+        assert_eq!(both.answer(&name, Kind::Name).await, Ok(Answer::Nothing));
+    }
+}
