@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use common::{HOME, Operator, eventually, install, settings, start};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use tremplin_core::api::{DnsRecord, DnsZone};
@@ -197,28 +199,86 @@ async fn what_is_not_served_is_published_again_with_an_audit() {
     assert_eq!(server.ask("app.unheard.example", RecordType::A).await, ["192.0.2.1"]);
 }
 
+/// A zone on a control plane of its own, whose operator is killed and followed by another.
+struct Mortal {
+    control_plane: ControlPlane,
+    world: World,
+    server: Server,
+    proxy: FaultProxy,
+    team: String,
+}
+
+impl Mortal {
+    async fn of(name: &str) -> Self {
+        let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
+        let world = World {
+            client: install(&control_plane).await,
+        };
+        let (server, proxy) = behind_proxy(&world, name).await;
+        let team = world.team(&control_plane, "blue").await;
+        Self {
+            control_plane,
+            world,
+            server,
+            proxy,
+            team,
+        }
+    }
+
+    fn operator(&self) -> Operator {
+        Operator::start(&self.control_plane.admin_config(), settings(&[]), |client| client)
+    }
+
+    /// Kills it once all that was planned to happen has; gives the one that follows.
+    async fn killed(&self, operator: Operator) -> Operator {
+        eventually("what is never answered is under way", async || {
+            (self.proxy.planned() == 0).then_some(())
+        })
+        .await;
+        operator.kill();
+        let leases = self.world.of::<Lease>(HOME);
+        let _ = leases.delete("tremplin-controller", &DeleteParams::default()).await;
+        self.operator()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_the_refresh_what_was_written_is_published() {
-    let control_plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
-    let world = World {
-        client: install(&control_plane).await,
-    };
-    let (server, proxy) = behind_proxy(&world, "killed").await;
-    let blue = world.team(&control_plane, "blue").await;
-    let operator = || Operator::start(&control_plane.admin_config(), settings(&[]), |client| client);
-    let first = operator();
-    proxy.like("POST", "refresh", Fault::Hang);
+    let mortal = Mortal::of("killed").await;
+    let Mortal { world, team, .. } = &mortal;
+    let first = mortal.operator();
+    mortal.proxy.like("POST", "refresh", Fault::Hang);
     let spec = "{name: app.killed.example, targets: [192.0.2.1]}";
-    world.commit(&blue, "app", spec).await;
-    eventually("the refresh is under way", async || {
-        (proxy.planned() == 0).then_some(())
-    })
-    .await;
-    first.kill();
-    let leases = world.of::<Lease>(HOME);
-    let _ = leases.delete("tremplin-controller", &DeleteParams::default()).await;
-    let second = operator();
-    world.record(&blue, "app", "Published").await;
-    assert_eq!(server.ask("app.killed.example", RecordType::A).await, ["192.0.2.1"]);
+    world.commit(team, "app", spec).await;
+    let second = mortal.killed(first).await;
+    world.record(team, "app", "Published").await;
+    assert_eq!(
+        mortal.server.ask("app.killed.example", RecordType::A).await,
+        ["192.0.2.1"]
+    );
+    second.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_writes_the_zone_is_kept_once() {
+    let mortal = Mortal::of("kept").await;
+    let Mortal { world, team, .. } = &mortal;
+    let first = mortal.operator();
+    let commit = async |target: &str| {
+        let spec = format!("{{name: app.kept.example, targets: [{target}]}}");
+        world.commit(team, "app", &spec).await;
+    };
+    commit("192.0.2.1").await;
+    world.record(team, "app", "Published").await;
+    mortal.proxy.like("PUT", "", Fault::Hang);
+    commit("192.0.2.2").await;
+    let second = mortal.killed(first).await;
+    world.record(team, "app", "Published").await;
+    let exports = world.of::<ConfigMap>(HOME).list(&ListParams::default()).await.unwrap();
+    let mut exports: Vec<String> = exports.items.iter().map(ResourceExt::name_any).collect();
+    exports.retain(|name| name.starts_with("dns-kept"));
+    let told = world.cluster::<DnsZone>().get("kept").await.unwrap().status.unwrap();
+    let told: Vec<String> = told.snapshots.into_iter().map(|snapshot| snapshot.id).collect();
+    assert_eq!((exports.len(), &exports), (1, &told));
     second.stop().await.unwrap();
 }

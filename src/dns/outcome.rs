@@ -185,10 +185,11 @@ impl Round<'_> {
         }
         let failed = self.dns.board.suspects(&self.zone.name);
         let times = |name: &Fqdn| failed.get(name).copied().unwrap_or_default();
-        let names = written.failed.keys().chain(written.untried.keys());
+        let names = written.left().filter(|name| written.may_pass(name));
         names
-            .filter(|name| written.may_pass(name))
             .map(|name| match written.failure(name) {
+                // Its turn comes next.
+                None => READ_AGAIN,
                 Some(Failure::Changed(_)) if times(name) <= TOLERATED => READ_AGAIN,
                 _ => PROVIDER_AGAIN * 2_u32.pow(times(name).saturating_sub(1).min(MOST_DOUBLED)),
             })
@@ -218,13 +219,16 @@ impl Round<'_> {
         let mut going_on = Vec::new();
         for record in asking {
             let names = record.names();
-            let Some(name) = names.iter().find(|name| written.failure(name).is_some()).copied() else {
-                going_on.push(record);
-                continue;
-            };
-            if names.iter().any(|name| written.may_pass(name)) {
+            let is_left = names.iter().any(|name| written.may_pass(name));
+            if is_left {
                 self.dns.board.record(&self.zone.name, record.key.clone());
             }
+            let Some(name) = names.iter().find(|name| written.failure(name).is_some()).copied() else {
+                if !is_left {
+                    going_on.push(record);
+                }
+                continue;
+            };
             let fault = written.failure(name).map(providers::fault);
             let times = failed.get(name).copied().unwrap_or_default();
             // Somebody else wrote meanwhile: it is read anew at once, and nobody needs to know.
@@ -262,6 +266,7 @@ impl Round<'_> {
             let why = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name).ok()?;
                 let failed = written.failure(&name).map(providers::fault);
+                let failed = failed.or_else(|| written.later.contains(&name).then(comes_later));
                 let conflict = || planned.get(&name)?.conflict.clone();
                 failed.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
             };
@@ -305,6 +310,12 @@ impl Round<'_> {
         self.dns
             .note_stuck(claim.metadata.name.as_deref().unwrap_or_default(), why);
     }
+}
+
+/// Of a name whose turn comes with the next round.
+fn comes_later() -> Fault<Reason> {
+    let message = "the provider takes all that is to be written only little by little";
+    Fault::waiting(Reason::ProviderBusy, message, "")
 }
 
 /// The withdrawals of a claim for which there is a reason to stay, and the first that no time takes away, or the first.

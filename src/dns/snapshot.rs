@@ -20,11 +20,11 @@ const KEPT: usize = 5;
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
 impl Round<'_> {
-    /// Keeps the zone as it was, unless nothing of it is changed or removed.
-    pub(super) async fn snapshot(&mut self, changes: &[Change]) -> Result<(), Fault<Reason>> {
+    /// Keeps the zone as it was, unless nothing of it is changed or removed. Tells whether it was kept now.
+    pub(super) async fn snapshot(&mut self, changes: &[Change]) -> Result<bool, Fault<Reason>> {
         let touches = |change: &Change| change.before.is_some() && !change.name().is_some_and(ownership::is_kept);
         if !self.zone.safety.snapshot || !changes.iter().any(touches) {
-            return Ok(());
+            return Ok(false);
         }
         let id = if self.provider.profile().snapshots {
             self.provider
@@ -34,12 +34,11 @@ impl Round<'_> {
         } else {
             self.export().await?
         };
-        if let Some(id) = id {
-            let at = Time(self.now);
-            self.facts.kept.snapshots.insert(0, SnapshotStatus { id, at });
-            self.facts.kept.snapshots.truncate(10);
-        }
-        Ok(())
+        let Some(id) = id else { return Ok(false) };
+        let at = Time(self.now);
+        self.facts.kept.snapshots.insert(0, SnapshotStatus { id, at });
+        self.facts.kept.snapshots.truncate(10);
+        Ok(true)
     }
 
     /// The zone as a zone file; `None`: the last one is recent enough.

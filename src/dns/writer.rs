@@ -5,7 +5,9 @@
 //! that it spoils no batch again. Nothing is given up for all of them but where the failure is clearly not one name's.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tremplin_core::dns::ownership::is_kept;
 use tremplin_core::dns::plan::Want;
 use tremplin_core::dns::profile::Atomicity;
@@ -15,6 +17,9 @@ use super::board::Board;
 use super::reading::{self, Left};
 use super::write::read;
 use crate::dns_provider::{Failure, Provider};
+
+/// How long one call after the other is made before the rest is left to the next round; marks and data each.
+const STEP: Duration = Duration::from_secs(30);
 
 /// The changes of a name, in order: its own and its mark's. They are never torn apart.
 pub type Group = (Fqdn, Vec<Change>);
@@ -28,6 +33,8 @@ pub struct Written {
     pub failed: BTreeMap<Fqdn, Failure>,
     /// Names that were not tried, or of which nobody knows what came of it, and why.
     pub untried: BTreeMap<Fqdn, Failure>,
+    /// Names whose turn comes with the next round.
+    pub later: BTreeSet<Fqdn>,
     /// Names that were planned another time, from what was there then.
     pub planned_anew: BTreeSet<Fqdn>,
     /// What concerns the whole zone.
@@ -40,21 +47,30 @@ impl Written {
         self.failed.get(name).or_else(|| self.untried.get(name))
     }
 
+    /// Whether nothing keeps a name from being written now.
+    fn is_open(&self, name: &Fqdn) -> bool {
+        self.failure(name).is_none() && !self.later.contains(name)
+    }
+
     /// Whether a name is now as it was first planned.
     pub fn is_as_planned(&self, name: &Fqdn) -> bool {
-        self.whole.is_none() && self.failure(name).is_none() && !self.planned_anew.contains(name)
+        self.whole.is_none() && self.is_open(name) && !self.planned_anew.contains(name)
     }
 
     /// Whether a name is to be tried again without anybody's doing.
     pub fn may_pass(&self, name: &Fqdn) -> bool {
         let is_refused = matches!(self.failed.get(name), Some(Failure::Refused(_)));
-        self.failure(name).is_some() && !is_refused
+        !self.is_open(name) && !is_refused
     }
 
     /// Whether nothing is left that may pass.
     pub fn is_complete(&self) -> bool {
-        let mut names = self.failed.keys().chain(self.untried.keys());
-        !names.any(|name| self.may_pass(name))
+        !self.left().any(|name| self.may_pass(name))
+    }
+
+    /// The names that were not written.
+    pub fn left(&self) -> impl Iterator<Item = &Fqdn> {
+        self.failed.keys().chain(self.untried.keys()).chain(&self.later)
     }
 }
 
@@ -72,6 +88,8 @@ pub struct Writer<'a> {
     unanswered: Option<bool>,
     /// Nothing more is tried.
     stopped: Option<Failure>,
+    /// How many calls were begun with, where each is for one name.
+    begun: usize,
     written: Written,
 }
 
@@ -87,6 +105,7 @@ impl<'a> Writer<'a> {
             is_verified: false,
             unanswered: None,
             stopped: None,
+            begun: 0,
             written: Written::default(),
         }
     }
@@ -97,6 +116,7 @@ impl<'a> Writer<'a> {
             .iter()
             .flat_map(|(_, changes)| breaker::deleted(changes))
             .collect();
+        let groups = in_turns(groups, self.wants);
         let failed = self.board.suspects(&self.zone.name);
         let (mut suspects, sound): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|(name, _)| failed.contains_key(name));
@@ -119,6 +139,7 @@ impl<'a> Writer<'a> {
     /// Where the provider does not compare before it writes, every new mark comes first and is read again, so that of
     /// two clusters that write at the same time one gives way.
     async fn stepwise(&mut self, groups: Vec<Group>) {
+        let groups = self.taken(groups);
         let is_new_mark = |change: &Change| change.before.is_none() && change.name().is_some_and(is_kept);
         let (marks, rest): (Vec<Group>, Vec<Group>) = groups
             .into_iter()
@@ -133,10 +154,30 @@ impl<'a> Writer<'a> {
             let marks = marks.into_iter().filter(|(name, _)| marked.contains(name)).collect();
             self.compare_marks(marks).await;
         }
-        let is_free = |(name, _): &Group| self.written.failure(name).is_none();
-        let rest = rest.into_iter().filter(is_free).collect();
+        let is_open = |(name, _): &Group| self.written.is_open(name);
+        let rest = rest.into_iter().filter(is_open).collect();
         let done = self.run(alone(rest)).await;
         self.done(done);
+    }
+
+    /// As many names as the account's rate has room for, so that the data follow their marks; the others come later.
+    fn taken(&mut self, groups: Vec<Group>) -> Vec<Group> {
+        let Some(rate) = self.provider.profile().rate else {
+            return groups;
+        };
+        let windows = 2 * STEP.as_secs() / u64::from(rate.per_seconds.max(1));
+        let room = usize::try_from(u64::from(rate.writes) * windows.max(1)).unwrap_or(usize::MAX);
+        let mut taken = Vec::new();
+        for (name, changes) in groups {
+            let calls = self.begun + changes.iter().map(calls).sum::<usize>();
+            if self.begun == 0 || calls <= room {
+                self.begun = calls;
+                taken.push((name, changes));
+            } else {
+                self.written.later.insert(name);
+            }
+        }
+        taken
     }
 
     /// Of names whose mark is not there alone, no more is written.
@@ -159,14 +200,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes one batch after the other; gives the names at which that succeeded.
+    /// Writes one batch after the other, for a while, and gives the names at which that succeeded.
     async fn run(&mut self, batches: Vec<Vec<Group>>) -> BTreeSet<Fqdn> {
         let mut done = BTreeSet::new();
         let mut left: VecDeque<Vec<Group>> = batches.into();
+        let until = Instant::now() + STEP;
         while let Some(batch) = left.pop_front() {
             if let Some(failure) = &self.stopped {
                 let names = batch.into_iter().map(|(name, _)| (name, failure.clone()));
                 self.written.untried.extend(names);
+                continue;
+            }
+            if Instant::now() >= until {
+                self.written.later.extend(batch.into_iter().map(|(name, _)| name));
                 continue;
             }
             let changes: Vec<Change> = batch.iter().flat_map(|(_, changes)| changes).cloned().collect();
@@ -284,6 +330,26 @@ impl<'a> Writer<'a> {
         self.board.trust(&self.zone.name, &names);
         self.written.done.extend(names);
     }
+}
+
+/// One name of each namespace after the other, so that nobody waits for all of somebody else's.
+fn in_turns(groups: Vec<Group>, wants: &BTreeMap<Fqdn, Want>) -> Vec<Group> {
+    let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut all: Vec<(usize, Group)> = Vec::new();
+    for group in groups {
+        let namespace = wants.get(&group.0).map(|want| want.owner.namespace.as_str());
+        let turn = turns.entry(namespace.unwrap_or_default()).or_default();
+        *turn += 1;
+        all.push((*turn, group));
+    }
+    all.sort_by_key(|(turn, _)| *turn);
+    all.into_iter().map(|(_, group)| group).collect()
+}
+
+/// How many calls a change takes where each is about one value.
+fn calls(change: &Change) -> usize {
+    let sets = change.before.iter().chain(&change.after);
+    sets.map(|set| set.values.len()).max().unwrap_or_default()
 }
 
 /// As few batches as hold no more than `most` changes each.

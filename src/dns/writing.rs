@@ -20,9 +20,9 @@ impl Round<'_> {
             return Ok(Written::default());
         }
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
-        self.snapshot(&changes).await?;
+        let has_snapshot = self.snapshot(&changes).await?;
         let has_news = self.note_unpublished();
-        if self.deletions_begin(&changes) || has_news {
+        if self.deletions_begin(&changes) || has_news || has_snapshot {
             self.tell_before().await?;
         }
         for change in &changes {
@@ -51,6 +51,9 @@ impl Round<'_> {
     async fn count(&mut self, deletions: Vec<Group>, written: &Written) {
         let (done, others): (Vec<Group>, Vec<Group>) =
             deletions.into_iter().partition(|(name, _)| written.done.contains(name));
+        // A name whose turn has not come was surely left alone.
+        let is_later = |(name, _): &Group| written.later.contains(name) && !written.planned_anew.contains(name);
+        let (later, others): (Vec<Group>, Vec<Group>) = others.into_iter().partition(is_later);
         let names: BTreeSet<Fqdn> = others.iter().map(|(name, _)| name.clone()).collect();
         let found = match &written.whole {
             None => read(&*self.provider, &names).await.ok(),
@@ -62,7 +65,7 @@ impl Round<'_> {
             Some(there.is_some())
         };
         let mut done: Vec<Change> = done.into_iter().flat_map(|(_, changes)| changes).collect();
-        let mut not_done = Vec::new();
+        let mut not_done: Vec<Change> = later.into_iter().flat_map(|(_, changes)| changes).collect();
         for change in others.into_iter().flat_map(|(_, changes)| changes) {
             match is_there(&change) {
                 Some(true) => not_done.push(change),
@@ -99,6 +102,7 @@ impl Round<'_> {
         let mut status = self.object.status.clone().unwrap_or_default();
         status.unpublished = self.facts.kept.unpublished.clone();
         status.breaker = self.facts.kept.breaker.clone();
+        status.snapshots = self.facts.kept.snapshots.clone();
         self.dns.write_zone_status(&self.object, &status).await?;
         self.object.status = Some(status);
         Ok(())

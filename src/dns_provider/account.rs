@@ -15,6 +15,9 @@ const UNTOLD: Duration = Duration::from_secs(1);
 /// The shortest and the longest that an account is left alone, whatever the provider says.
 const TOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
 
+/// How long a request waits for its turn.
+const LONGEST_TURN: Duration = Duration::from_mins(1);
+
 /// What all zones share. One for the whole program.
 #[derive(Default)]
 pub struct Shared {
@@ -76,11 +79,11 @@ impl Account {
     /// Waits until a request may be made: at no time more of them in the rate's window than the rate allows.
     ///
     /// # Errors
-    /// While the provider wants no requests at all.
+    /// While the provider wants no requests at all, and where the wait were long: there is something else to do meanwhile.
     pub(super) async fn turn(&self, kind: Kind) -> Result<(), Failure> {
         self.open()?;
         let Some(rate) = self.rate else { return Ok(()) };
-        let at = self.turns().reserve(rate, kind, Instant::now());
+        let at = self.turns().reserve(rate, kind, Instant::now())?;
         tokio::time::sleep_until(at).await;
         self.open()
     }
@@ -108,17 +111,23 @@ impl Account {
 }
 
 impl Turns {
-    fn reserve(&mut self, rate: Rate, kind: Kind, now: Instant) -> Instant {
+    fn reserve(&mut self, rate: Rate, kind: Kind, now: Instant) -> Result<Instant, Failure> {
         // Two requests may come closer together on their way: a little more than the window keeps them apart there.
         let window = Duration::from_secs(rate.per_seconds.into()).mul_f64(1.02);
         let mut at = now.max(earliest(&mut self.all, rate.requests, window).unwrap_or(now));
         if kind == Kind::Write {
             at = at.max(earliest(&mut self.writes, rate.writes, window).unwrap_or(now));
+        }
+        if at - now > LONGEST_TURN {
+            let after = Some(at - now);
+            return Err(Failure::Busy { after });
+        }
+        if kind == Kind::Write {
             self.writes.push_back(at);
         }
         let place = self.all.partition_point(|other| *other <= at);
         self.all.insert(place, at);
-        at
+        Ok(at)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What AlwaysData alone has: few writes per minute, and records that are not the user's.
 
+use std::time::Duration;
+
 use tremplin::dns_provider::Failure;
 use tremplin_core::dns::Change;
 use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions};
@@ -21,12 +23,14 @@ async fn as_many_writes_as_are_taken_at_once_are_made_at_once() {
     provider.write(&changes).await.unwrap();
     let calls = server.as_always_data().calls();
     assert!(calls.iter().all(|call| call.status < 400), "{calls:?}");
-    // One more has to wait for minutes, and what only reads has not.
+    // One more would have to wait for minutes, and is told so; what only reads has not.
     let one_more = [Change::create(set("one-more", "A", 600, &["192.0.2.1"]))];
-    let mut write = provider.write(&one_more);
-    assert!(futures::poll!(&mut write).is_pending());
+    let busy = provider.write(&one_more).await.unwrap_err();
+    assert!(
+        matches!(busy, Failure::Busy { after: Some(after) } if after > Duration::from_mins(1)),
+        "{busy:?}"
+    );
     server.provider().verify().await.unwrap();
-    assert!(futures::poll!(&mut write).is_pending());
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ struct Fake {
     loses_answer: Mutex<bool>,
     /// At this mark another cluster writes its own meanwhile.
     contested: Option<Fqdn>,
+    /// How long a call takes.
+    takes: Duration,
     /// How many changes each call had.
     calls: Mutex<Vec<usize>>,
 }
@@ -42,6 +44,7 @@ impl Fake {
             credential: Ok(Credential::default()),
             loses_answer: Mutex::default(),
             contested: None,
+            takes: Duration::ZERO,
             calls: Mutex::default(),
         }
     }
@@ -121,7 +124,13 @@ impl Provider for Fake {
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
-        async { self.made(changes) }.boxed()
+        async {
+            if !self.takes.is_zero() {
+                tokio::time::sleep(self.takes).await;
+            }
+            self.made(changes)
+        }
+        .boxed()
     }
 }
 
@@ -233,6 +242,56 @@ async fn a_batch_is_narrowed_in_halves() {
     write(&fake, &wants(64), &Board::default()).await;
     let calls = fake.calls().len();
     assert!(calls <= 13, "{calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_provider_is_given_no_more_than_a_round_has_time_for() {
+    for kind in KINDS {
+        let fake = Fake {
+            takes: Duration::from_secs(5),
+            ..Fake::new(kind)
+        };
+        let (all, board) = (wants(1_000), Board::default());
+        for round in 1..=3 {
+            let begin = Instant::now();
+            let written = write(&fake, &all, &board).await;
+            assert!(
+                begin.elapsed() <= Duration::from_mins(1),
+                "{kind:?}: {:?}",
+                begin.elapsed()
+            );
+            if kind != ProviderType::Rfc2136 {
+                assert_eq!(
+                    (written.done.len(), written.later.len()),
+                    (6, 1_000 - 6 * round),
+                    "{kind:?}"
+                );
+                assert!(!written.is_complete() && written.whole.is_none() && written.failed.is_empty());
+            }
+            let name = written.later.first();
+            assert!(name.is_none_or(|name| written.may_pass(name) && !written.is_as_planned(name)));
+            // The data follow their marks.
+            assert_eq!(fake.everything().len(), 2 * (1_000 - written.later.len()), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_more_names_are_marked_than_the_rate_has_room_for() {
+    let fake = Fake::new(ProviderType::AlwaysData);
+    let written = write(&fake, &wants(60), &Board::default()).await;
+    assert_eq!((written.done.len(), written.later.len()), (25, 35));
+    assert_eq!(fake.calls().len(), 50);
+}
+
+#[test]
+fn each_namespace_has_its_turn() {
+    let mut wants = wants(3);
+    wants.extend([want("z", Some("192.0.2.1"))]);
+    wants.get_mut(&name("z")).unwrap().owner.namespace = "red".into();
+    let groups = wants.keys().map(|name| (name.clone(), Vec::new())).collect();
+    let turns: Vec<Fqdn> = in_turns(groups, &wants).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(turns, ["n0", "z", "n1", "n2"].map(name));
 }
 
 #[tokio::test]
