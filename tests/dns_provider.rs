@@ -60,6 +60,7 @@ on_each!(
         a_type_takes_the_place_of_another,
         what_is_deleted_is_gone_and_may_be_deleted_again,
         other_sets_stay_as_they_are,
+        nothing_is_sent_without_the_lease,
         texts_of_others_can_be_replaced,
         delegations_are_read_as_they_are,
         many_sets_are_read_whole,

@@ -54,6 +54,7 @@ pub struct Cluster {
     /// Where the operator is.
     pub home: Home,
     client: Client,
+    leadership: Leadership,
     metrics: Arc<Metrics>,
     content_key: ContentKey,
     recorder: Recorder,
@@ -72,7 +73,7 @@ impl Cluster {
         metrics: Arc<Metrics>,
         settings: &Place,
     ) -> Result<Self, ContentKeyError> {
-        let client = fenced(client, leadership, metrics.clone());
+        let client = fenced(client, leadership.clone(), metrics.clone());
         let content_key = ContentKey::ensure(&client, &settings.namespace).await?;
         let home = Home {
             namespace: settings.namespace.clone(),
@@ -88,12 +89,18 @@ impl Cluster {
             sources: Sources::default(),
             recorder: Recorder::new(client.clone(), reporter),
             client,
+            leadership,
             metrics,
             content_key,
             home,
             altered: apply::Altered::default(),
             evidence: evidence::Evidence::default(),
         })
+    }
+
+    /// Whether this replica may write now. Writes to the API server ask by themselves; those to others are to ask here.
+    pub fn may_write(&self) -> bool {
+        self.leadership.holds()
     }
 }
 

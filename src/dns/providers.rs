@@ -14,15 +14,24 @@ use tremplin_core::fault::Fault;
 use super::Dns;
 use super::external_dns::ExternalDns;
 use super::reading::Memory;
-use crate::cluster::Item as _;
+use crate::cluster::{Cluster, Item as _};
 use crate::dns_provider::{self, Failure, Provider, Shared};
 use crate::key::Key;
 
 /// The clients, by the DnsZone's name.
-#[derive(Default)]
 pub struct Providers {
     shared: Shared,
     clients: Mutex<HashMap<String, Client>>,
+}
+
+impl Providers {
+    /// Whose writes are sent while this replica may write.
+    pub fn of(cluster: Arc<Cluster>) -> Self {
+        Self {
+            shared: Shared::fenced(move || cluster.may_write()),
+            clients: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Clone)]

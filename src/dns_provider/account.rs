@@ -21,10 +21,46 @@ const LONGEST_TURN: Duration = Duration::from_mins(1);
 /// What all zones share. One for the whole program.
 #[derive(Default)]
 pub struct Shared {
+    fence: Fence,
     accounts: Mutex<BTreeMap<[u8; 32], Weak<Account>>>,
 }
 
+/// Whether this program may still write: asked before each write is sent, since it may have been frozen meanwhile, and
+/// another have taken its place.
+#[derive(Clone)]
+pub(super) struct Fence(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self(Arc::new(|| true))
+    }
+}
+
+impl Fence {
+    /// # Errors
+    /// When it may not.
+    pub(super) fn pass(&self) -> Result<(), Failure> {
+        if (self.0)() {
+            return Ok(());
+        }
+        let why = "nothing was sent: this replica no longer holds the lease";
+        Err(Failure::Unavailable(why.to_owned()))
+    }
+}
+
 impl Shared {
+    /// For a program that may write as long as this says so.
+    pub fn fenced(may_write: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            fence: Fence(Arc::new(may_write)),
+            accounts: Mutex::default(),
+        }
+    }
+
+    pub(super) fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
     /// The account of this identity (the address of the API and the credential; only its hash is kept) at a provider.
     pub(super) fn account(&self, profile: &Profile, identity: &[&str]) -> Arc<Account> {
         let mut hash = Sha256::new();
@@ -38,7 +74,7 @@ impl Shared {
         if let Some(account) = accounts.get(&key).and_then(Weak::upgrade) {
             return account;
         }
-        let account = Arc::new(Account::new(profile.rate));
+        let account = Arc::new(Account::new(profile.rate, self.fence()));
         accounts.insert(key, Arc::downgrade(&account));
         account
     }
@@ -54,6 +90,7 @@ pub(super) enum Kind {
 /// One account at one provider.
 pub(super) struct Account {
     rate: Option<Rate>,
+    fence: Fence,
     turns: Mutex<Turns>,
 }
 
@@ -67,9 +104,9 @@ struct Turns {
 }
 
 impl Account {
-    fn new(rate: Option<Rate>) -> Self {
+    fn new(rate: Option<Rate>, fence: Fence) -> Self {
         let turns = Mutex::default();
-        Self { rate, turns }
+        Self { rate, fence, turns }
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {
@@ -80,12 +117,18 @@ impl Account {
     ///
     /// # Errors
     /// While the provider wants no requests at all, and where the wait were long: there is something else to do meanwhile.
+    /// Where it would write and this program no longer may.
     pub(super) async fn turn(&self, kind: Kind) -> Result<(), Failure> {
         self.open()?;
-        let Some(rate) = self.rate else { return Ok(()) };
-        let at = self.turns().reserve(rate, kind, Instant::now())?;
-        tokio::time::sleep_until(at).await;
-        self.open()
+        if let Some(rate) = self.rate {
+            let at = self.turns().reserve(rate, kind, Instant::now())?;
+            tokio::time::sleep_until(at).await;
+            self.open()?;
+        }
+        match kind {
+            Kind::Read => Ok(()),
+            Kind::Write => self.fence.pass(),
+        }
     }
 
     fn open(&self) -> Result<(), Failure> {
@@ -156,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_window_has_more_requests_than_allowed() {
-        let account = Account::new(Some(RATE));
+        let account = Account::new(Some(RATE), Fence::default());
         let start = Instant::now();
         let mut made = Vec::new();
         for _ in 0..100 {
@@ -173,7 +216,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_of_writes_holds_back_no_read() {
-        let account = Arc::new(Account::new(Some(RATE)));
+        let account = Arc::new(Account::new(Some(RATE), Fence::default()));
         let start = Instant::now();
         let writes = (0..12).map(|_| account.turn(Kind::Write));
         let mut writes = Box::pin(futures::future::join_all(writes));
@@ -206,7 +249,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_provider_says_of_when_is_believed_within_reason() {
         for (told, believed) in [(0, 1), (90, 90), (7_200, 3_600), (u64::MAX, 3_600)] {
-            let account = Account::new(None);
+            let account = Account::new(None, Fence::default());
             let after = Some(Duration::from_secs(believed));
             let closed = account.close(Some(Duration::from_secs(told)));
             assert_eq!(closed, Failure::Busy { after });

@@ -295,6 +295,19 @@ pub async fn other_sets_stay_as_they_are(server: &Server) {
     assert_eq!(read(&*provider, &["www"]).await, www);
 }
 
+pub async fn nothing_is_sent_without_the_lease(server: &Server) {
+    let provider = server.provider();
+    let before = whole(&*provider).await;
+    server.lose_lease();
+    let changes = create(&[set("late", "A", TTL, &["192.0.2.1"])]);
+    let failure = provider.write(&changes).await.unwrap_err();
+    assert!(
+        matches!(&failure, Failure::Unavailable(why) if why.contains("lease")),
+        "{failure:?}"
+    );
+    assert_eq!(whole(&*provider).await, before);
+}
+
 pub async fn texts_of_others_can_be_replaced(server: &Server) {
     let provider = server.provider();
     let before = set("www", "TXT", 300, &["of others"]);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -86,15 +88,19 @@ pub struct Server {
     facts: Facts,
     proxy: Option<FaultProxy>,
     shared: Shared,
+    may_write: Arc<AtomicBool>,
 }
 
 impl Server {
     fn of(program: Program, facts: Facts) -> Self {
+        let may_write = Arc::new(AtomicBool::new(true));
+        let holds = may_write.clone();
         Self {
             program,
             facts,
             proxy: None,
-            shared: Shared::default(),
+            shared: Shared::fenced(move || holds.load(Ordering::SeqCst)),
+            may_write,
         }
     }
 
@@ -220,6 +226,11 @@ impl Server {
 
     pub fn of_zone(&self, zone: &str) -> Box<dyn Provider> {
         self.build(zone, |_| ())
+    }
+
+    /// From now on this program may write no more.
+    pub fn lose_lease(&self) {
+        self.may_write.store(false, Ordering::SeqCst);
     }
 
     /// With a credential whose end is in the Secret.

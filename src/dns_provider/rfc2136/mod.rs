@@ -19,6 +19,7 @@ use tremplin_core::dns::profile::{Alias, Atomicity, Profile, Publication};
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet};
 
 use self::exchange::{Connection, Server};
+use super::account::Fence;
 use super::data::batches;
 use super::{Credential, Failure, Parts, Provider};
 
@@ -55,6 +56,7 @@ pub(super) const PROFILE: Profile = Profile {
 /// A zone.
 pub(super) struct Rfc2136 {
     server: Server,
+    fence: Fence,
     domain: Fqdn,
     apex: Name,
     expires_at: Option<Timestamp>,
@@ -64,6 +66,7 @@ impl Rfc2136 {
     pub(super) fn new(settings: &api::Rfc2136, parts: Parts<'_>) -> Result<Self, Failure> {
         Ok(Self {
             server: Server::new(&settings.server, parts.secret)?,
+            fence: parts.shared.fence(),
             domain: parts.domain.clone(),
             apex: wire::name(parts.domain)?,
             expires_at: parts.secret.expires_at()?,
@@ -137,6 +140,7 @@ impl Rfc2136 {
         for set in changes.iter().filter_map(|change| change.after.as_ref()) {
             message.add_updates(wire::records(set)?);
         }
+        self.fence.pass()?;
         Ok(connection.ask(message).await?.metadata.response_code)
     }
 
