@@ -25,12 +25,14 @@ const YES: Duration = Duration::from_hours(1);
 const NO: Duration = Duration::from_mins(5);
 /// How many questions are under way at the same time, of all records.
 const AT_ONCE: usize = 32;
+/// When answers that nobody asked for any more are forgotten.
+const FORGOTTEN: Duration = Duration::from_hours(48);
 
 /// What others answered.
 pub struct Answers {
     /// The last answers: what is judged by.
     known: RwLock<Facts>,
-    /// Those that need not be asked for again, and until when.
+    /// Until when each need not be asked for again.
     fresh: Mutex<BTreeMap<Question, Instant>>,
     /// Records for which questions are under way.
     asking: Mutex<BTreeSet<Key>>,
@@ -54,15 +56,28 @@ impl Answers {
         judge(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Judges by what need not be asked for again.
-    pub fn by_fresh<T>(&self, judge: impl FnOnce(&Facts) -> T) -> T {
+    /// What is to be asked for so that `judge`, who says what he would know, knows it: what was answered lately is not.
+    pub fn open(&self, judge: impl Fn(&Facts) -> BTreeSet<Question>) -> BTreeSet<Question> {
+        let mut facts = Facts::new();
+        loop {
+            let open = judge(&facts);
+            let before = facts.len();
+            facts.extend(self.answered_lately(&open));
+            if facts.len() == before {
+                return open;
+            }
+        }
+    }
+
+    fn answered_lately(&self, questions: &BTreeSet<Question>) -> Facts {
         let now = Instant::now();
-        let mut fresh = whole(&self.fresh);
-        fresh.retain(|_, until| *until > now);
-        let mut facts = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        facts.retain(|question, _| fresh.contains_key(question));
-        drop(fresh);
-        judge(&facts)
+        let fresh = whole(&self.fresh);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |question: &&Question| fresh.get(*question).is_some_and(|until| *until > now);
+        let lately = questions.iter().filter(is_fresh);
+        lately
+            .filter_map(|question| Some((question.clone(), known.get(question)?.clone())))
+            .collect()
     }
 
     /// Whether none of these need be asked for again.
@@ -74,15 +89,19 @@ impl Answers {
             .all(|question| fresh.get(question).is_some_and(|until| *until > now))
     }
 
-    fn keep(&self, question: Question, answer: Answer) {
+    fn keep(&self, question: Question, answer: Answer, now: Instant) {
         let believed = match &answer {
             Answer::Found | Answer::Alias | Answer::Texts(_) => YES,
             Answer::Nothing | Answer::Unknown => NO,
         };
-        // A little less, so that the next look at the record finds it old.
-        whole(&self.fresh).insert(question.clone(), Instant::now() + believed * 9 / 10);
+        let mut fresh = whole(&self.fresh);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(question, answer);
+        // Where records led once is asked for no more.
+        fresh.retain(|_, until| now.saturating_duration_since(*until) < FORGOTTEN);
+        known.retain(|question, _| fresh.contains_key(question));
+        // A little less, so that the next look at the record finds it old.
+        fresh.insert(question.clone(), now + believed * 9 / 10);
+        known.insert(question, answer.bounded());
     }
 
     /// Asks, and wakes the record when everything is answered. Nothing is done while questions for it are under way.
@@ -104,7 +123,7 @@ impl Answers {
                 .for_each_concurrent(AT_ONCE, async |(question, zone)| {
                     let Ok(_turn) = this.turns.acquire().await else { return };
                     let answer = answer(&question, zone.as_ref(), &discovered).await;
-                    this.keep(question, answer);
+                    this.keep(question, answer, Instant::now());
                 })
                 .await;
             whole(&this.asking).remove(&record);
@@ -150,6 +169,8 @@ async fn asked(zone: Option<&Zone>, discovered: &Discovered) -> Result<Resolvers
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tremplin_core::dns::Fqdn;
+    use tremplin_core::dns::facts::Kind;
 
     use super::*;
 
@@ -170,5 +191,34 @@ mod tests {
             .into();
         assert_eq!(asked_of(Some(&zone)).await, Resolvers(own));
         assert_eq!(asked_of(None).await, Resolvers::of_system().unwrap());
+    }
+
+    fn question(name: &str) -> Question {
+        Question::new(&Fqdn::parse(name).unwrap(), Kind::Text)
+    }
+
+    #[test]
+    fn what_is_asked_for_no_more_is_forgotten() {
+        let (answers, now) = (Answers::default(), Instant::now());
+        answers.keep(question("old.example.org"), Answer::Found, now);
+        answers.keep(question("new.example.org"), Answer::Found, now + FORGOTTEN);
+        answers.keep(question("new.example.org"), Answer::Found, now + FORGOTTEN + YES);
+        let known: Vec<Question> = answers.by_known(|facts| facts.keys().cloned().collect());
+        assert_eq!(known, [question("new.example.org")]);
+    }
+
+    #[test]
+    fn what_was_answered_lately_is_not_asked_for_but_where_it_leads_is() {
+        let (answers, now) = (Answers::default(), Instant::now());
+        let chain = ["a.example.org", "b.example.org", "c.example.org"].map(question);
+        let judge = |facts: &Facts| {
+            let next = chain.iter().find(|next| !facts.contains_key(next));
+            next.cloned().into_iter().collect()
+        };
+        assert_eq!(answers.open(judge), [chain[0].clone()].into());
+        answers.keep(chain[0].clone(), Answer::Found, now);
+        assert_eq!(answers.open(judge), [chain[1].clone()].into());
+        answers.keep(chain[1].clone(), Answer::Found, now);
+        assert_eq!(answers.open(judge), [chain[2].clone()].into());
     }
 }

@@ -188,8 +188,7 @@ impl Dns {
         }
         let open = self
             .answers
-            .by_fresh(|facts| look(record, name, &view.judgement, facts))
-            .open;
+            .open(|facts| look(record, name, &view.judgement, facts).open);
         let key = Key {
             namespace: record.metadata.namespace.clone().unwrap_or_default(),
             name: record.metadata.name.clone().unwrap_or_default(),

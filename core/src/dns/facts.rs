@@ -54,3 +54,34 @@ pub enum Answer {
     /// A time-out, or a fault of the server: nobody knows.
     Unknown,
 }
+
+/// How many octets of texts are kept of one answer: policies, keys and verifications of a whole organisation are fewer.
+const MOST_TEXT: usize = 16 * 1024;
+
+impl Answer {
+    /// Without the texts that are too many: anybody may publish 64 KiB at a name to which a record leads.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        let Self::Texts(mut texts) = self else { return self };
+        let mut left = MOST_TEXT;
+        texts.retain(|text| {
+            let fits = text.len() <= left;
+            left -= if fits { text.len() } else { 0 };
+            fits
+        });
+        Self::Texts(texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_kept_with_more_text_than_is_needed() {
+        let policy = "v=spf1 -all".to_owned();
+        let answer = Answer::Texts(vec!["x".repeat(60_000), policy.clone()]);
+        assert_eq!(answer.bounded(), Answer::Texts(vec![policy]));
+        assert_eq!(Answer::Found.bounded(), Answer::Found);
+    }
+}
