@@ -29,7 +29,7 @@ const MOST_DOUBLED: u32 = 6;
 /// When a provider that refuses all of a zone, which takes a human, is tried again.
 const REFUSING_AGAIN: Duration = Duration::from_mins(1);
 /// When a zone to which somebody else wrote meanwhile is read again.
-const READ_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const READ_AGAIN: Duration = Duration::from_millis(50);
 
 /// What keeps a round from going on, and when it is tried again.
 pub(super) struct Trouble {

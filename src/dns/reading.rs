@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use tremplin_core::dns::plan::{Planned, Sets, Want, by_name};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 
+use super::TOLERATED;
+use super::outcome::READ_AGAIN;
 use super::write::{self, names, plan_all};
 use crate::dns_provider::{Failure, Provider};
 
@@ -112,7 +114,7 @@ pub async fn plan(
     left: &mut Left,
     zone: &Zone,
 ) -> Result<Reading, Failure> {
-    let mut current = read(provider, wants, left, zone).await?;
+    let mut current = read_whole(provider, wants, left, zone).await?;
     let mut planned = plan_all(wants, &current, zone, provider.profile());
     let seems_foreign = |name: &Fqdn| {
         let conflict = planned.get(name).and_then(|planned| planned.conflict.as_ref());
@@ -130,6 +132,23 @@ pub async fn plan(
         planned.extend(plan_all(&doubted, &current, zone, provider.profile()));
     }
     Ok(Reading { current, planned })
+}
+
+/// As [`read`]. While somebody else writes, what is read in several requests does not fit together: that is soon over,
+/// and nobody needs to know.
+async fn read_whole(
+    provider: &dyn Provider,
+    wants: &BTreeMap<Fqdn, Want>,
+    left: &mut Left,
+    zone: &Zone,
+) -> Result<Sets, Failure> {
+    for _ in 0..TOLERATED {
+        match read(provider, wants, left, zone).await {
+            Err(Failure::Changed(_)) => tokio::time::sleep(READ_AGAIN).await,
+            read => return read,
+        }
+    }
+    read(provider, wants, left, zone).await
 }
 
 /// What is at the names of these wants and of their marks.
@@ -174,7 +193,7 @@ async fn read(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use futures::FutureExt as _;
     use futures::future::BoxFuture;
@@ -194,6 +213,8 @@ mod tests {
         sets: Mutex<Vec<RrSet>>,
         /// Whether the first reading is of a moment at which marks were not written yet.
         is_torn: AtomicBool,
+        /// How often somebody else writes while it is read.
+        crossed: AtomicU32,
         asked: Mutex<Vec<BTreeSet<Fqdn>>>,
     }
 
@@ -208,6 +229,11 @@ mod tests {
 
         fn read<'a>(&'a self, names: &'a BTreeSet<Fqdn>) -> BoxFuture<'a, Result<Vec<RrSet>, Failure>> {
             self.asked.lock().unwrap().push(names.clone());
+            let crossed = self.crossed.load(Ordering::SeqCst);
+            if crossed > 0 {
+                self.crossed.store(crossed - 1, Ordering::SeqCst);
+                return async { Err(Failure::Changed("while it was read".into())) }.boxed();
+            }
             let mut sets = self.sets.lock().unwrap().clone();
             let is_torn = self.is_torn.swap(false, Ordering::SeqCst);
             sets.retain(|set| names.contains(&set.name) && !(is_torn && Mark::of(set).is_some()));
@@ -234,6 +260,7 @@ mod tests {
                 profile: profile(ProviderType::PowerDns),
                 sets: Mutex::new(sets),
                 is_torn: AtomicBool::new(false),
+                crossed: AtomicU32::new(0),
                 asked: Mutex::default(),
             }
         }
@@ -314,6 +341,16 @@ mod tests {
         let planned = carry_out(&provider, &mut Left::default(), "192.0.2.1").await;
         assert_eq!(planned, Planned::default());
         assert_eq!(provider.asked(), [["name", "mark"], ["name", "mark"]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_while_it_was_read_is_read_again_and_told_when_that_does_not_end() {
+        for (crossed, passes) in [(TOLERATED, true), (TOLERATED + 1, false)] {
+            let provider = Counting::of(Vec::new());
+            provider.crossed.store(crossed, Ordering::SeqCst);
+            let planned = plan(&provider, &want("192.0.2.1"), &mut Left::default(), &zone()).await;
+            assert_eq!(planned.is_ok(), passes);
+        }
     }
 
     #[tokio::test]
