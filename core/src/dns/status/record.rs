@@ -155,7 +155,18 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
         }
     }
     if let Err(fault) = &facts.judgement.verdict {
-        refused(&mut conditions, fault, &old);
+        let is_lost = fault.reason == Reason::NameHeld;
+        if is_lost {
+            // What is answered there is another team's to say, and what was ours the platform team's to give.
+            status = DnsRecordStatus {
+                observed_generation: status.observed_generation,
+                fqdn: status.fqdn,
+                zone: status.zone,
+                conflict: status.conflict,
+                ..DnsRecordStatus::default()
+            };
+        }
+        refused(&mut conditions, fault, if is_lost { &status } else { &old });
         status.conditions = conditions.finish();
         return status;
     }
@@ -440,6 +451,54 @@ mod tests {
                 && told.contains("spec.authorities"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn a_name_that_another_team_holds_now_carries_nothing_of_what_was() {
+        let old = serde_json::json!({
+            "fqdn": "a.z.org", "zone": "z.org", "effectiveType": "A", "targets": "192.0.2.1", "effectiveTTLSeconds": 300,
+            "claim": {"name": "a.z.org", "since": "2026-01-01T00:00:00Z"},
+            "authoritative": [{"server": "ns1", "matches": true}],
+            "programmed": [{"name": "a.z.org", "type": "A", "hash": "x"}],
+            "conditions": [{"type": PUBLISHED, "status": "True", "reason": "Answered", "message": "answered as asked by ns1",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        });
+        let record = serde_json::json!({
+            "apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsRecord", "metadata": {"name": "a"},
+            "spec": {"name": "a.z.org", "targets": ["192.0.2.1"]}, "status": old,
+        });
+        let record: DnsRecord = serde_json::from_value(record).unwrap();
+        let status = |reason: Reason| {
+            let facts = RecordFacts {
+                fqdn: Some("a.z.org".to_owned()),
+                zone: Some("z.org".to_owned()),
+                claim: None,
+                conflict: None,
+                judgement: &Judgement {
+                    sets: Vec::new(),
+                    verdict: Err(Fault::stalled(reason, "no", "")),
+                },
+                progress: None,
+                outlook: &Outlook::default(),
+                now: at(0),
+            };
+            record_status(&record, facts)
+        };
+        let lost = status(Reason::NameHeld);
+        assert!(conditions::find(&lost.conditions, PUBLISHED).is_none());
+        let bare = DnsRecordStatus {
+            observed_generation: Some(0),
+            fqdn: Some("a.z.org".to_owned()),
+            zone: Some("z.org".to_owned()),
+            conditions: lost.conditions.clone(),
+            ..DnsRecordStatus::default()
+        };
+        assert_eq!(lost, bare);
+        let refused = status(Reason::TypeNotAllowed);
+        assert!(is_published(&DnsRecord {
+            status: Some(refused),
+            ..record.clone()
+        }));
     }
 
     #[test]
