@@ -243,7 +243,8 @@ fn label(key: &Fqdn, zone: &Zone, who: &Applicant<'_>) -> Result<(), Fault<Reaso
         return Ok(());
     }
     let message = format!("{label} does not begin with {prefix}, the namespace's label {from}");
-    let fix = format!("use {prefix}.{0} or {prefix}-….{0}", zone.domain);
+    let above = key.parent().unwrap_or_else(|| zone.domain.clone());
+    let fix = format!("use {prefix}.{above} or {prefix}-….{above}");
     Err(refused(Reason::NameNotAllowed, rule, message, fix, zone))
 }
 

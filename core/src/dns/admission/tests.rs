@@ -121,6 +121,16 @@ fn each_refusal_names_its_rule() {
 }
 
 #[test]
+fn the_prefix_that_is_advised_is_at_the_zones_depth() {
+    let all = labels(BLUE);
+    let deep = format!("{RULES}claims: {{depth: 2}}\n");
+    let sets = [set("red.app.example.org", "A", "192.0.2.1")];
+    let fault = admit(&name("red.app.example.org"), &sets, &zone(&deep), &applicant(&all), &[]).unwrap_err();
+    assert_eq!(fault.reason, Reason::NameNotAllowed);
+    assert_eq!(fault.fix, "use blue.app.example.org or blue-….app.example.org");
+}
+
+#[test]
 fn an_address_in_ipv6_clothes_is_judged_as_what_it_is() {
     assert_eq!(verdict(RULES, BLUE, "blue.example.org", "AAAA", "::ffff:192.0.2.1"), "");
     let open = "{domain: example.org, provider: {type: Request}, admission: {namespaces: {}}}";
