@@ -244,7 +244,8 @@ pub struct DnsRecordStatus {
     /// What is published, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets: Option<String>,
-    /// The TTL in force, in seconds.
+    /// The TTL that this record comes to, in seconds, within the bounds of zone and provider. Texts of several records at
+    /// one name have the least of theirs.
     #[serde(default, rename = "effectiveTTLSeconds", skip_serializing_if = "Option::is_none")]
     pub effective_ttl_seconds: Option<i32>,
     /// The claim that covers the name.
