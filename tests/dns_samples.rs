@@ -144,7 +144,7 @@ fn the_samples_for_teams_are_admitted_together_in_the_zone_of_the_samples() {
         assert_eq!(judgement.verdict, Ok(()), "{file}");
         sets.extend(judgement.sets);
         if let Some(mail) = &record.spec.mail {
-            let missing = mail::lint(mail, &name, &Facts::new()).missing;
+            let missing = mail::lint(mail, &name, &[], &Facts::new()).missing;
             assert!(missing.is_empty(), "{file}: {missing:?}");
         }
     }

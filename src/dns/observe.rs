@@ -34,6 +34,8 @@ pub struct View {
     pub judgement: Judgement,
     /// Whom the holder wants to be asked.
     pub contact: Option<String>,
+    /// Of mail, what other records of the namespace say below the same claim.
+    beside: Vec<RrSet>,
     /// What others answer about where it leads.
     pub outlook: Outlook,
 }
@@ -55,6 +57,7 @@ impl View {
                 verdict: Err(fault),
             },
             contact: None,
+            beside: Vec::new(),
             outlook: Outlook::default(),
         }
     }
@@ -136,7 +139,7 @@ impl Dns {
             .and_then(|holder| self.namespaces.get(&holder))
             .and_then(|holder| holder.contact.clone());
         let profile = dns_provider::profile(zone.provider);
-        let older = self.older(record, &namespace, &key, zone);
+        let older = self.others(record, &key, zone, |age, mine| age < mine);
         let app = self.followed(record, &namespace);
         let place = Place {
             name: name.clone(),
@@ -166,7 +169,13 @@ impl Dns {
             let message = format!("the namespace {namespace} was not seen yet");
             judgement.verdict = Err(Fault::waiting(Reason::ApiUnavailable, message, ""));
         }
-        let outlook = self.answers.by_known(|facts| look(record, &name, &judgement, facts));
+        let beside = match record.spec.mail {
+            Some(_) => self.others(record, &key, zone, |age, mine| age.2 != mine.2),
+            None => Vec::new(),
+        };
+        let outlook = self
+            .answers
+            .by_known(|facts| look(record, &name, &judgement, &beside, facts));
         View {
             name: Some(name),
             zone: Some(open),
@@ -174,6 +183,7 @@ impl Dns {
             claim,
             judgement,
             contact,
+            beside,
             outlook,
         }
     }
@@ -182,13 +192,13 @@ impl Dns {
     pub(super) fn look_around(&self, record: &DnsRecord, view: &View) {
         let Some(name) = &view.name else { return };
         // What leads nowhere has nothing to ask; what was asked lately is not asked again.
-        let first = look(record, name, &view.judgement, &Facts::new()).open;
+        let first = look(record, name, &view.judgement, &view.beside, &Facts::new()).open;
         if view.outlook.open.is_empty() && self.answers.are_fresh(&first) {
             return;
         }
         let open = self
             .answers
-            .open(|facts| look(record, name, &view.judgement, facts).open);
+            .open(|facts| look(record, name, &view.judgement, &view.beside, facts).open);
         let key = Key {
             namespace: record.metadata.namespace.clone().unwrap_or_default(),
             name: record.metadata.name.clone().unwrap_or_default(),
@@ -220,14 +230,20 @@ impl Dns {
         found
     }
 
-    /// What older records of the namespace below the same claim ask for.
-    fn older(&self, record: &DnsRecord, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<RrSet> {
-        let own = Seen::Object(Box::new(record.clone()));
-        let mine = age(&own);
+    /// What other records of the namespace below the same claim ask for: those whose age compares so with its own.
+    fn others(
+        &self,
+        record: &DnsRecord,
+        key: &ClaimedKey,
+        zone: &Zone,
+        is_meant: fn(&neighbours::Age, &neighbours::Age) -> bool,
+    ) -> Vec<RrSet> {
+        let namespace = record.metadata.namespace.as_deref().unwrap_or_default();
+        let mine = age(&Seen::Object(Box::new(record.clone())));
         let profile = dns_provider::profile(zone.provider);
         let below = self.below(namespace, key, zone);
-        let older = below.iter().filter(|seen| age(seen) < mine);
-        let sets = older.filter_map(|seen| match &**seen {
+        let others = below.iter().filter(|seen| is_meant(&age(seen), &mine));
+        let sets = others.filter_map(|seen| match &**seen {
             Seen::Object(other) => {
                 let name = judge::name(other).ok()?;
                 let app = self.followed(other, namespace);
@@ -285,8 +301,8 @@ impl Dns {
     }
 }
 
-fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, facts: &Facts) -> Outlook {
-    outlook(record.spec.mail.as_ref(), name, &judgement.sets, facts)
+fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, beside: &[RrSet], facts: &Facts) -> Outlook {
+    outlook(record.spec.mail.as_ref(), name, &judgement.sets, beside, facts)
 }
 
 fn age(seen: &Seen<DnsRecord>) -> neighbours::Age {

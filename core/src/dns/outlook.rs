@@ -30,11 +30,11 @@ pub struct Outlook {
     pub open: BTreeSet<Question>,
 }
 
-/// Looks where a record of that name leads.
-pub fn outlook(mail: Option<&Mail>, name: &Fqdn, sets: &[RrSet], facts: &Facts) -> Outlook {
+/// Looks where a record of that name leads. `beside`: for mail, what other records of its namespace say there and below.
+pub fn outlook(mail: Option<&Mail>, name: &Fqdn, sets: &[RrSet], beside: &[RrSet], facts: &Facts) -> Outlook {
     let mut outlook = Outlook::default();
     if let Some(mail) = mail {
-        let verdict = mail::lint(mail, name, facts);
+        let verdict = mail::lint(mail, name, beside, facts);
         let condition = verdict.open.is_empty().then(|| verdict.condition());
         outlook.conditions.push((MAIL_READY, condition));
         outlook.open.extend(verdict.open);
@@ -126,7 +126,7 @@ mod tests {
             .iter()
             .map(|(host, kind, answer)| (Question::new(&name(host), *kind), answer.clone()))
             .collect();
-        outlook(None, &name("app.example.org"), sets, &facts)
+        outlook(None, &name("app.example.org"), sets, &[], &facts)
     }
 
     fn told(outlook: &Outlook) -> Vec<(&'static str, State, Reason)> {
@@ -173,7 +173,7 @@ mod tests {
     fn mail_is_judged_as_one_unit() {
         let mail: Mail = serde_saphyr::from_str("{preset: None}").unwrap();
         let sets = [set(RecordType::Mx, &["0 ."])];
-        let seen = outlook(Some(&mail), &name("app.example.org"), &sets, &Facts::new());
+        let seen = outlook(Some(&mail), &name("app.example.org"), &sets, &[], &Facts::new());
         assert_eq!(told(&seen), [(MAIL_READY, State::True, Reason::MailComplete)]);
     }
 }

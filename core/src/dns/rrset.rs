@@ -237,7 +237,7 @@ fn text(value: &str) -> Result<String, String> {
     Ok(value.to_owned())
 }
 
-fn number<T: FromStr>(text: &str) -> Option<T> {
+pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.chars()
         .all(|c| c.is_ascii_digit())
         .then(|| text.parse().ok())

@@ -1,6 +1,7 @@
 //! DMARC records: their syntax (RFC 7489 6.3, 6.4).
 
 use super::tags::Tags;
+use crate::dns::rrset::number;
 
 /// What is to become of mail that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +56,12 @@ pub fn parse(text: &str) -> Result<Dmarc, String> {
         return Err(format!("fo={options} is no list of 0, 1, d and s, separated by colons"));
     }
     if let Some(percent) = tags.get("pct")
-        && !percent.parse::<u8>().is_ok_and(|percent| percent <= 100)
+        && number::<u8>(percent).is_none_or(|percent| percent > 100)
     {
         return Err(format!("pct={percent} is no number from 0 to 100"));
     }
     if let Some(seconds) = tags.get("ri")
-        && seconds.parse::<u32>().is_err()
+        && number::<u32>(seconds).is_none()
     {
         return Err(format!("ri={seconds} is no number of seconds"));
     }
@@ -89,9 +90,11 @@ fn one_of(tags: &Tags<'_>, name: &str, allowed: &[&str]) -> Result<(), String> {
 fn report(text: &str) -> Option<()> {
     let (scheme, address) = text.split_once(':')?;
     let (address, size) = address.split_once('!').unwrap_or((address, "1"));
-    let digits = size.trim_end_matches(['k', 'm', 'g', 't']);
+    let digits = size
+        .strip_suffix(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T'])
+        .unwrap_or(size);
     let (local, domain) = address.rsplit_once('@')?;
-    let sized = digits.parse::<u64>().is_ok() && size.len() <= digits.len() + 1;
+    let sized = number::<u64>(digits).is_some();
     let plain = !local.is_empty() && local.chars().all(|c| c.is_ascii_graphic());
     (scheme.eq_ignore_ascii_case("mailto") && sized && plain && crate::dns::Fqdn::parse(domain).is_ok()).then_some(())
 }

@@ -9,6 +9,7 @@ use crate::conditions::State;
 use crate::dns::facts::{Answer, Facts, Kind, Question};
 use crate::dns::name::Fqdn;
 use crate::dns::reasons::Reason;
+use crate::dns::rrset::RrSet;
 
 /// What is to be said about mail at a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +41,11 @@ impl Verdict {
     }
 }
 
-/// Judges mail at a name by what others answered.
-pub fn lint(mail: &Mail, name: &Fqdn, facts: &Facts) -> Verdict {
+/// Judges mail at a name by what others answered. `beside`: what other records of the namespace say there and below.
+pub fn lint(mail: &Mail, name: &Fqdn, beside: &[RrSet], facts: &Facts) -> Verdict {
     let mut lint = Lint {
         name,
+        beside,
         facts,
         preset: mail.preset.map(preset::of),
         verdict: Verdict::default(),
@@ -57,6 +59,7 @@ pub fn lint(mail: &Mail, name: &Fqdn, facts: &Facts) -> Verdict {
 
 struct Lint<'a> {
     name: &'a Fqdn,
+    beside: &'a [RrSet],
     facts: &'a Facts,
     preset: Option<Preset>,
     verdict: Verdict,
@@ -81,6 +84,13 @@ impl<'a> Lint<'a> {
 
     fn advice(&mut self, what: impl Into<String>) {
         self.verdict.advice.push(what.into());
+    }
+
+    /// The policy of mail that another record has at a name.
+    fn elsewhere(&self, policy: &str, name: &str) -> Option<&'a str> {
+        let sets = self.beside.iter().filter(|set| set.name.as_str() == name);
+        let mut texts = sets.flat_map(|set| &set.values).map(String::as_str);
+        texts.find(|text| super::policy(text) == Some(policy))
     }
 
     fn no_mail(&self) -> bool {
@@ -111,7 +121,8 @@ impl<'a> Lint<'a> {
 
     fn senders(&mut self, mail: &Mail) {
         let preset = self.preset;
-        let Some(text) = written(mail.spf.as_deref(), preset.map(|preset| preset.spf)) else {
+        let own = written(mail.spf.as_deref(), preset.map(|preset| preset.spf));
+        let Some(text) = own.or_else(|| self.elsewhere("SPF", self.name.as_str())) else {
             return self.missing("SPF: no record says who may send: write spec.mail.spf");
         };
         let spf = match spf::parse(text) {
@@ -150,16 +161,17 @@ impl<'a> Lint<'a> {
                 preset.include, preset.name
             ));
         }
-        let published = self.facts.get(&Question::new(self.name, Kind::Text));
-        if let Some(Answer::Texts(texts)) = published
-            && texts.iter().filter(|text| spf::is_spf(text)).count() > 1
-        {
-            self.missing(format!("SPF: {} has more than one record", self.name));
+        for slip in spf.slips() {
+            self.advice(format!(
+                "SPF: {slip}= is passed over as an unknown modifier: the mechanism is written {slip}:"
+            ));
         }
     }
 
     fn keys(&mut self, mail: &Mail) {
-        if mail.dkim.is_empty() && !self.no_mail() {
+        let keys = format!("_domainkey.{}", self.name);
+        let is_key = |set: &RrSet| set.name.as_str().ends_with(&format!(".{keys}"));
+        if mail.dkim.is_empty() && !self.no_mail() && !self.beside.iter().any(is_key) {
             let where_ = self.preset.and_then(|preset| preset.keys);
             self.missing(format!(
                 "DKIM: no key: {}",
@@ -210,7 +222,8 @@ impl<'a> Lint<'a> {
     }
 
     fn policy(&mut self, mail: &Mail) {
-        let Some(text) = written(mail.dmarc.as_deref(), self.preset.map(|preset| preset.dmarc)) else {
+        let own = written(mail.dmarc.as_deref(), self.preset.map(|preset| preset.dmarc));
+        let Some(text) = own.or_else(|| self.elsewhere("DMARC", &format!("_dmarc.{}", self.name))) else {
             return self.missing("DMARC: no record says what becomes of forged mail: write spec.mail.dmarc");
         };
         match dmarc::parse(text) {

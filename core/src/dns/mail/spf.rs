@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::dns::facts::{Answer, Facts, Kind, Question};
 use crate::dns::name::Fqdn;
+use crate::dns::rrset::number;
 
 /// The version that begins every SPF record.
 const VERSION: &str = "v=spf1";
+const MECHANISMS: [&str; 8] = ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"];
 /// More questions than this make a receiver give up (4.6.4).
 pub const MOST_LOOKUPS: usize = 10;
 /// More questions without an answer than this make a receiver give up (4.6.4).
@@ -21,6 +23,8 @@ pub struct Spf {
     all: Option<Qualifier>,
     /// The record that counts when nothing matches; meaningless beside `all`.
     redirect: Option<Domain>,
+    /// Modifiers that nobody knows, with the names of mechanisms.
+    slips: Vec<String>,
 }
 
 /// What becomes of mail that a term matches (4.6.2).
@@ -99,7 +103,12 @@ fn modifier(name: &str, value: &str, seen: &mut BTreeSet<String>, spf: &mut Spf)
         "redirect" => spf.redirect = Some(domain(value, "redirect")?),
         "exp" => drop(domain(value, "exp")?),
         // Others are for later versions and are passed over (6).
-        _ => return macros(value).map(drop),
+        _ => {
+            if MECHANISMS.contains(&name.as_str()) {
+                spf.slips.push(name);
+            }
+            return macros(value).map(drop);
+        }
     }
     if seen.insert(name.clone()) {
         Ok(())
@@ -137,9 +146,7 @@ fn mechanism(term: &str, spf: &mut Spf) -> Result<(), String> {
             lookup(kind, hosts(argument, &name)?)
         }
         _ => {
-            return Err(format!(
-                "{term} is no mechanism (all, include, a, mx, ptr, ip4, ip6, exists)"
-            ));
+            return Err(format!("{term} is no mechanism ({})", MECHANISMS.join(", ")));
         }
     };
     // What comes after `all` is never looked at (5.1).
@@ -153,7 +160,7 @@ fn mechanism(term: &str, spf: &mut Spf) -> Result<(), String> {
 fn hosts(argument: &str, mechanism: &str) -> Result<Option<Domain>, String> {
     let slash = argument.find('/').unwrap_or(argument.len());
     let (head, mut ranges) = argument.split_at_checked(slash).unwrap_or((argument, ""));
-    let bits = |text: &str, most: u8| text.parse::<u8>().is_ok_and(|bits| bits <= most);
+    let bits = |text: &str, most: u8| number::<u8>(text).is_some_and(|bits| bits <= most);
     if let Some((v4, v6)) = ranges.split_once("//") {
         if !bits(v6, 128) {
             return Err(format!("{mechanism}{argument} has no length of an IPv6 range after //"));
@@ -178,7 +185,7 @@ fn network(value: Option<&str>, most: u8) -> Option<()> {
         32 => address.parse::<std::net::Ipv4Addr>().is_ok(),
         _ => address.parse::<std::net::Ipv6Addr>().is_ok(),
     };
-    (fits && bits.parse::<u8>().is_ok_and(|bits| bits <= most)).then_some(())
+    (fits && number::<u8>(bits).is_some_and(|bits| bits <= most)).then_some(())
 }
 
 fn domain(text: &str, term: &str) -> Result<Domain, String> {
@@ -253,6 +260,11 @@ impl Spf {
             lookup.mechanism == Mechanism::Include
                 && matches!(&lookup.domain, Some(Domain::Name(domain)) if domain.as_str() == name)
         })
+    }
+
+    /// Terms that look like a mechanism and are none, such as `include` for `include=_spf.example.org`.
+    pub fn slips(&self) -> &[String] {
+        &self.slips
     }
 
     /// Counts, in the worst case, when nothing matches before the end.

@@ -7,7 +7,7 @@ fn records_that_receivers_understand_are_read() {
         ("v=DMARC1;p=REJECT;", Policy::Reject, false),
         (
             "v=DMARC1; p=quarantine; sp=reject; adkim=s; aspf=r; pct=50; fo=1:d; ri=86400; rf=afrf; \
-             rua=mailto:a@example.org!10m,mailto:b@example.net; ruf=mailto:c@example.org; x=later",
+             rua=mailto:a@example.org!10M,mailto:b@example.net; ruf=mailto:c@example.org; x=later",
             Policy::Quarantine,
             true,
         ),
@@ -27,6 +27,8 @@ fn records_that_receivers_pass_over_say_why() {
         ("v=DMARC1; p=none; sp=all", "sp=all"),
         ("v=DMARC1; p=none; adkim=x", "adkim=x"),
         ("v=DMARC1; p=none; pct=101", "pct=101"),
+        ("v=DMARC1; p=none; pct=+50", "pct=+50"),
+        ("v=DMARC1; p=none; rua=mailto:a@example.org!10mm", "!10mm"),
         ("v=DMARC1; p=none; fo=2", "fo=2"),
         ("v=DMARC1; p=none; ri=day", "ri=day"),
         ("v=DMARC1; p=none; p=reject", "twice"),

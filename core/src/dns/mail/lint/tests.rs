@@ -1,5 +1,6 @@
 use super::*;
 use crate::dns::mail::dkim::tests::RSA_2048;
+use crate::dns::rrset::RecordType;
 use crate::dns::testing::name;
 
 /// Answers every question, and so on, as an operator would.
@@ -7,7 +8,7 @@ fn judged(mail: &str, zone: &[(&str, Kind, Answer)]) -> Verdict {
     let mail: Mail = serde_saphyr::from_str(mail).unwrap();
     let mut facts = Facts::new();
     for _ in 0..12 {
-        let verdict = lint(&mail, &name("app.example.org"), &facts);
+        let verdict = lint(&mail, &name("app.example.org"), &[], &facts);
         if verdict.open.is_empty() {
             return verdict;
         }
@@ -51,7 +52,7 @@ fn a_preset_with_its_keys_is_complete() {
 #[test]
 fn a_name_without_mail_is_complete_without_a_question() {
     let mail: Mail = serde_saphyr::from_str("{preset: None}").unwrap();
-    let verdict = lint(&mail, &name("app.example.org"), &Facts::new());
+    let verdict = lint(&mail, &name("app.example.org"), &[], &Facts::new());
     assert_eq!(verdict, Verdict::default());
 }
 
@@ -118,20 +119,38 @@ fn a_server_that_does_not_answer_proves_nothing() {
     );
     // What is not asked yet is no verdict either.
     let mail: Mail = serde_saphyr::from_str(&format!("{{preset: Brevo, {KEYS}}}")).unwrap();
-    let verdict = lint(&mail, &name("app.example.org"), &Facts::new());
+    let verdict = lint(&mail, &name("app.example.org"), &[], &Facts::new());
     assert_eq!(verdict.condition().0, State::Unknown);
 }
 
 #[test]
-fn two_published_records_are_told() {
-    let mail: Mail = serde_saphyr::from_str("{preset: None}").unwrap();
+fn what_other_records_say_is_not_missing() {
+    let texts = |owner: &str, text: &str| RrSet {
+        name: name(owner),
+        type_: RecordType::Txt,
+        ttl: 300,
+        values: [text.to_owned()].into(),
+    };
+    let beside = [
+        texts("app.example.org", "v=spf1 -all"),
+        texts("_dmarc.app.example.org", "v=DMARC1; p=reject"),
+        texts("k1._domainkey.app.example.org", "v=DKIM1; p=x"),
+    ];
+    let mail: Mail = serde_saphyr::from_str("{mx: [{priority: 0, host: .}]}").unwrap();
     let owner = name("app.example.org");
-    let two = Answer::Texts(vec!["v=spf1 -all".into(), "V=SPF1 a".into()]);
-    let facts = Facts::from([(Question::new(&owner, Kind::Text), two)]);
+    let alone = lint(&mail, &owner, &[], &Facts::new());
+    assert_eq!(alone.missing.len(), 3, "{alone:?}");
+    let joined = lint(&mail, &owner, &beside, &Facts::new());
+    assert_eq!(joined, Verdict::default());
+    // What another record says is looked at too.
+    let open = [texts("app.example.org", "v=spf1 include=_spf.example.net +all")];
+    let joined = lint(&mail, &owner, &open, &Facts::new());
     assert!(
-        lint(&mail, &owner, &facts)
-            .condition()
-            .2
-            .contains("more than one record")
+        joined.missing.join(";").contains("+all lets everybody send"),
+        "{joined:?}"
+    );
+    assert!(
+        joined.advice.join(";").contains("the mechanism is written include:"),
+        "{joined:?}"
     );
 }

@@ -35,6 +35,8 @@ fn records_with_a_permanent_error_say_which() {
         ("v=spf1 include:a_b..org", "empty label"),
         ("v=spf1 ip4:192.0.2.256", "IPv4"),
         ("v=spf1 ip4:192.0.2.0/33", "IPv4"),
+        ("v=spf1 ip4:192.0.2.0/+8", "IPv4"),
+        ("v=spf1 a/+8", "after /"),
         ("v=spf1 ip4:2001:db8::1", "IPv4"),
         ("v=spf1 ip4", "IPv4"),
         ("v=spf1 ip6:192.0.2.1", "IPv6"),
