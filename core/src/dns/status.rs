@@ -8,9 +8,11 @@ pub use claim::{ClaimFacts, claim_status};
 pub use record::{
     DELEGATED, Finding, Progress, RecordFacts, Served, has_moved, is_published, proven, record_status, with_intents,
 };
-pub use zone::{REFUSED, ZoneFacts, is_to_be_checked, zone_status};
+pub use zone::{EXPIRY_WARNING, REFUSED, ZoneFacts, is_to_be_checked, zone_status};
 
-use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::conditions::{Conditions, READY, RECONCILING, STALLED, State, find};
 use crate::fault::{Class, Fault};
 
 use super::reasons::Reason;
@@ -45,6 +47,18 @@ pub fn of_zone(fault: &Fault<Reason>, zone: &str, contact: Option<&str>) -> Faul
         field: None,
         fix,
         ..bare
+    }
+}
+
+/// Says of a question what was said before, if anything was.
+fn carry(conditions: &mut Conditions<'_>, old: &[Condition], type_: &str) {
+    if let Some(condition) = find(old, type_) {
+        let state = match condition.status.as_str() {
+            "True" => State::True,
+            "False" => State::False,
+            _ => State::Unknown,
+        };
+        conditions.set(type_, state, &condition.reason, &condition.message);
     }
 }
 

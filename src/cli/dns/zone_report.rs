@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tremplin_core::api::dns::{PlannedChange, RecordCounts};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::Reason;
 use tremplin_core::dns::desk::TAKEN_BY;
+use tremplin_core::dns::status::EXPIRY_WARNING;
 use tremplin_core::json::{items, text};
 
 use super::{fqdn, typed};
@@ -19,9 +20,6 @@ use crate::cli::options::{Form, Output};
 use crate::cli::{Exit, Io};
 
 mod words;
-
-/// A credential that ends within this is a finding.
-const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Tell how a zone fares: whose its records are, who holds which names, what is refused, planned or stuck
 ///

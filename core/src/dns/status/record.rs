@@ -1,9 +1,9 @@
 //! The status of a DnsRecord.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{MOST_SERVERS, not_ready, told};
+use super::{MOST_SERVERS, carry, not_ready, told};
 use crate::api::dns::{AuthorityAnswer, ClaimSummary, Conflict, DnsRecord, DnsRecordStatus, Drift, ProgrammedSet};
 use crate::conditions::{self, Conditions, READY, RECONCILING, State};
 use crate::dns::caches::{Cached, Held};
@@ -147,11 +147,10 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
         ..old.clone()
     };
     for (type_, told) in &facts.outlook.conditions {
-        match (told, conditions::find(&old.conditions, type_)) {
-            (Some((state, reason, message)), _) => conditions.set(type_, *state, reason.as_str(), message),
+        match told {
+            Some((state, reason, message)) => conditions.set(type_, *state, reason.as_str(), message),
             // It is being asked: until then what was known counts.
-            (None, Some(known)) => carry(&mut conditions, known),
-            (None, None) => {}
+            None => carry(&mut conditions, &old.conditions, type_),
         }
     }
     if let Err(fault) = &facts.judgement.verdict {
@@ -177,7 +176,7 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
         None if facts.progress.is_none() && old.programmed == asked && !asked.is_empty() => {
             let looks = |type_: &str| [MAIL_READY, TARGET_RESOLVES].contains(&type_);
             for condition in old.conditions.iter().filter(|condition| !looks(&condition.type_)) {
-                carry(&mut conditions, condition);
+                carry(&mut conditions, &old.conditions, &condition.type_);
             }
             propagated(&mut conditions, &old, None, facts.now);
         }
@@ -275,9 +274,7 @@ fn refused(conditions: &mut Conditions<'_>, fault: &Fault<Reason>, old: &DnsReco
     let state = if pending { State::Unknown } else { State::False };
     conditions.set(ACCEPTED, state, fault.reason.as_str(), &told(fault));
     for type_ in [PROGRAMMED, PUBLISHED, PROPAGATED] {
-        if let Some(condition) = conditions::find(&old.conditions, type_) {
-            carry(conditions, condition);
-        }
+        carry(conditions, &old.conditions, type_);
     }
     if fault.reason == Reason::AppGone && !old.programmed.is_empty() {
         conditions.set(TARGET_RESOLVES, State::False, fault.reason.as_str(), &told(fault));
@@ -342,15 +339,6 @@ fn propagated(conditions: &mut Conditions<'_>, old: &DnsRecordStatus, held: Opti
             .unwrap_or_else(|| format!("{start} an older or negative answer")),
     };
     conditions.set(PROPAGATED, State::False, Reason::CachesHold.as_str(), &message);
-}
-
-fn carry(conditions: &mut Conditions<'_>, condition: &Condition) {
-    let state = match condition.status.as_str() {
-        "True" => State::True,
-        "False" => State::False,
-        _ => State::Unknown,
-    };
-    conditions.set(&condition.type_, state, &condition.reason, &condition.message);
 }
 
 #[cfg(test)]

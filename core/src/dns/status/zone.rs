@@ -1,9 +1,9 @@
 //! The status of a DnsZone.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{MOST_SERVERS, not_ready, told};
+use super::{MOST_SERVERS, carry, not_ready, told};
 use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
 use crate::conditions::{Conditions, READY, State, is_true};
 use crate::dns::reasons::Reason;
@@ -30,8 +30,8 @@ const MOST_ORPHANS: usize = 50;
 const MOST_SNAPSHOTS: usize = 10;
 /// The action of a planned change that is none: somebody else's data is at the name.
 pub const REFUSED: &str = "Refused";
-/// A credential that ends within this is told, in seconds.
-const EXPIRY_WARNING: i64 = 30 * 86_400;
+/// A credential that ends within this is told.
+pub const EXPIRY_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The status of a zone.
 pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneStatus {
@@ -51,14 +51,14 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
             conditions.set(CREDENTIALS_VALID, State::False, fault.reason.as_str(), &told(fault));
         }
         (None, None) if !is_true(&old.conditions, CREDENTIALS_VALID) => {
-            keep(&mut conditions, &old, CREDENTIALS_VALID);
+            carry(&mut conditions, &old.conditions, CREDENTIALS_VALID);
         }
         // Valid when it was last tried: with time its end comes near.
         _ => credential(&mut conditions, ends, now),
     }
     let mut fault = facts.fault.or(ended);
     match facts.authorities {
-        None => keep(&mut conditions, &old, "Delegated"),
+        None => carry(&mut conditions, &old.conditions, "Delegated"),
         Some(authorities) => {
             fault = fault.or_else(|| nobody_answers(&authorities));
             delegated(&mut conditions, &authorities);
@@ -123,17 +123,6 @@ pub fn zone_status(zone: &DnsZone, facts: ZoneFacts, now: Timestamp) -> DnsZoneS
     status
 }
 
-fn keep(conditions: &mut Conditions<'_>, old: &DnsZoneStatus, type_: &str) {
-    if let Some(condition) = crate::conditions::find(&old.conditions, type_) {
-        let state = match condition.status.as_str() {
-            "True" => State::True,
-            "False" => State::False,
-            _ => State::Unknown,
-        };
-        conditions.set(type_, state, &condition.reason, &condition.message);
-    }
-}
-
 /// Whether the credential was found good before it ended: then nobody knows whether it still is.
 pub fn is_to_be_checked(status: &DnsZoneStatus, now: Timestamp) -> bool {
     let has_ended = status.credentials_expire_at.as_ref().is_some_and(|at| at.0 <= now);
@@ -151,7 +140,7 @@ fn ended(at: Timestamp) -> Fault<Reason> {
 
 fn credential(conditions: &mut Conditions<'_>, expires_at: Option<Timestamp>, now: Timestamp) {
     match expires_at {
-        Some(at) if at.duration_since(now).as_secs() < EXPIRY_WARNING => {
+        Some(at) if at.duration_since(now) < EXPIRY_WARNING => {
             let message = format!("the credential ends at {at:.0}: renew it in the Secret, it is read again by itself");
             conditions.set(
                 CREDENTIALS_VALID,
