@@ -122,7 +122,7 @@ impl Dns {
             let fault = judge::without_zone(record, &name, opened.domains());
             return View::refused(Some(name), None, fault);
         };
-        let zone = match open.usable() {
+        let zone = match open.usable(record) {
             Ok(zone) => zone,
             Err(fault) => return View::refused(Some(name), Some(open.clone()), fault),
         };

@@ -77,7 +77,7 @@ async fn records_of_one_commit_are_judged_together() {
     assert_eq!(told[6], "much, Refused d A, refused TooManyClaims");
     // As the operator says it of a zone that it cannot use.
     let broken = |zone: String| zone.replace("denyPrivate: false", "denyPrivate: false, allowCIDRs: [192.0.2.0/99]");
-    assert_eq!(planned("", &records[..1], broken).await, ["alias, refused NoZone"]);
+    assert_eq!(planned("", &records[..1], broken).await, ["alias, refused InvalidZone"]);
 }
 
 #[tokio::test]

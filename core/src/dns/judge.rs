@@ -94,8 +94,23 @@ pub fn name(record: &DnsRecord) -> Result<Fqdn, Fault<Reason>> {
 
 /// The verdict on a record that no zone covers; of one that is published, that what is published stays.
 pub fn without_zone<'a>(record: &DnsRecord, name: &Fqdn, zones: impl IntoIterator<Item = &'a Fqdn>) -> Fault<Reason> {
-    let held = record.status.as_ref().is_some_and(|status| status.claim.is_some());
-    no_longer(record, held, no_zone(name, zones))
+    no_longer(record, held_before(record), no_zone(name, zones))
+}
+
+/// The verdict on a record whose zone cannot be used for that fault; of one that is published, that what is published stays.
+pub fn with_invalid_zone(record: &DnsRecord, zone: &str, why: &Fault<Reason>) -> Fault<Reason> {
+    let why = Fault {
+        fix: String::new(),
+        ..why.clone()
+    };
+    let message = format!("the DnsZone {zone} cannot be used: {why}");
+    let fault = Fault::stalled(Reason::InvalidZone, message, "ask the platform team to correct it");
+    no_longer(record, held_before(record), fault)
+}
+
+/// Whether its namespace held the name when that could be told last.
+fn held_before(record: &DnsRecord) -> bool {
+    record.status.as_ref().is_some_and(|status| status.claim.is_some())
 }
 
 /// The refusal of a name that no zone covers. `zones`: the domains that there are.
@@ -178,6 +193,7 @@ fn no_longer(record: &DnsRecord, held: bool, fault: Fault<Reason>) -> Fault<Reas
             | Reason::NotClaimable
             | Reason::ProtectedName
             | Reason::NoZone
+            | Reason::InvalidZone
     );
     if !(is_published && held && is_rule) {
         return fault;
@@ -344,6 +360,31 @@ mod tests {
         assert!(told("v=DMARC1; p=none", &dmarc).unwrap().contains("the DMARC record"));
         assert_eq!(told("v=DMARC1; p=none", &spf), None);
         assert!(told("site=1", &set(RecordType::Ns, "ns.example.org")).is_some());
+    }
+
+    #[test]
+    fn a_zone_that_became_invalid_takes_nothing_away_and_is_told_as_such() {
+        let record = |status: &str| -> DnsRecord {
+            let record = format!("{{metadata: {{name: a}}, spec: {{name: app.z.org}}, status: {{{status}}}}}");
+            serde_saphyr::from_str(&format!(
+                "{{apiVersion: tremplin.dev/v1alpha1, kind: DnsRecord, {}",
+                &record[1..]
+            ))
+            .unwrap()
+        };
+        let why = Fault::stalled(Reason::InvalidZone, "1/2 is no range", "write a range").at("spec.admission");
+        let new = with_invalid_zone(&record(""), "shared", &why);
+        assert_eq!(new.reason, Reason::InvalidZone);
+        assert_eq!(
+            new.to_string(),
+            "the DnsZone shared cannot be used: spec.admission: 1/2 is no range: ask the platform team to correct it"
+        );
+        let published =
+            "claim: {name: c, since: '2026-01-01T00:00:00Z'}, programmed: [{name: app.z.org, type: A, hash: x}]";
+        assert_eq!(
+            with_invalid_zone(&record(published), "shared", &why).reason,
+            Reason::NoLongerAllowed
+        );
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::judge;
 use super::name::Fqdn;
 use super::reasons::Reason;
 use super::zone::{self, Zone};
-use crate::api::dns::DnsZone;
+use crate::api::dns::{DnsRecord, DnsZone};
 use crate::fault::Fault;
 
 /// The zones that there are, by domain: the oldest DnsZone of each.
@@ -23,15 +24,13 @@ pub struct OpenZone {
 }
 
 impl OpenZone {
-    /// What it says, for the records in it.
+    /// What it says, for a record in it.
     ///
     /// # Errors
-    /// `NoZone` where nothing can be made of it, with why.
-    pub fn usable(&self) -> Result<&Zone, Fault<Reason>> {
-        self.zone.as_ref().map_err(|fault| {
-            let message = format!("the DnsZone {} cannot be used: {}", self.name, fault.message);
-            Fault::stalled(Reason::NoZone, message, "ask the platform team")
-        })
+    /// That of [`judge::with_invalid_zone`] where nothing can be made of it.
+    pub fn usable(&self, record: &DnsRecord) -> Result<&Zone, Fault<Reason>> {
+        let zone = self.zone.as_ref();
+        zone.map_err(|fault| judge::with_invalid_zone(record, &self.name, fault))
     }
 }
 

@@ -94,8 +94,8 @@ reasons! {
         => "Find the other writer; then change the DnsRecord, or set the annotation `tremplin.dev/resumed-at` to now.";
 
     // A human must act: the platform team.
-    InvalidZone: "A field of the DnsZone has a value that cannot work."
-        => "Correct the field that the message names.";
+    InvalidZone: "A field of the DnsZone has a value that cannot work: no record of the zone is judged or written."
+        => "The platform team corrects the field that the message names.";
     DuplicateZone: "An older DnsZone has the same domain: that one counts."
         => "Remove one of the two.";
     ProtectedName: "The zone protects this name from every change."

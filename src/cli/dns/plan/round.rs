@@ -114,7 +114,7 @@ impl<'a> Round<'a> {
         let open = opened
             .covering(&name)
             .ok_or_else(|| judge::without_zone(record, &name, opened.domains()))?;
-        let zone = open.usable()?.clone();
+        let zone = open.usable(record)?.clone();
         let key = Key::of(&name, &zone);
         let place = Place { name, key };
         Ok(At { place, zone })
