@@ -16,9 +16,9 @@ use tremplin_core::labels::AUDIT_REQUESTED_AT;
 
 use super::board::Work;
 use super::outcome::Trouble;
+use super::round::{Audited, Round};
 use super::write::{self, Task};
-use super::zones::{Round, in_seconds, next_audit};
-use super::{Dns, record_key};
+use super::{Dns, in_seconds, record_key, until};
 use crate::cluster::{Group, Item as _, Seen};
 use crate::key::Key;
 
@@ -28,15 +28,6 @@ pub struct Audits {
     zones: Mutex<HashMap<String, Audited>>,
     /// When what depends on others, such as delegations, was last asked for, and at whose request.
     others: Mutex<HashMap<String, Audited>>,
-}
-
-/// A look at a whole zone, or at what depends on others.
-#[derive(Clone, Copy)]
-pub(super) struct Audited {
-    /// When it was.
-    pub at: Timestamp,
-    /// What it was requested by, if anything: compared with the next request, and with no clock.
-    pub request: Option<Timestamp>,
 }
 
 /// How often what depends on others is asked for.
@@ -247,6 +238,14 @@ impl Round<'_> {
         }
         tally(current, &self.zone.domain, is_ours, &asked)
     }
+}
+
+/// When something of the zone is to be looked at next, by its interval.
+pub(super) fn next_audit(last: Timestamp, zone: &Zone, now: Timestamp) -> Duration {
+    let due = last
+        .checked_add(SignedDuration::from_secs(zone.interval))
+        .unwrap_or(now);
+    until(due, now)
 }
 
 #[cfg(test)]

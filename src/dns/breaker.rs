@@ -9,8 +9,9 @@ use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, Zone, breaker};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::BREAKER_ACKNOWLEDGED;
 
+use super::in_seconds;
+use super::round::Round;
 use super::write::{self, Task};
-use super::zones::{Round, in_seconds};
 
 impl Round<'_> {
     /// Why nothing may be written now.

@@ -13,8 +13,8 @@ use super::authorities::Authorities;
 use super::board::Work;
 use super::drift;
 use super::providers;
+use super::round::Round;
 use super::write::Asking;
-use super::zones::Round;
 use crate::dns_provider::authority::{self, Server};
 
 /// How soon a server that does not yet answer as this round wrote is asked again, before rounds of their own do.

@@ -15,12 +15,13 @@ use tremplin_core::dns::status::{Progress, Served, ZoneFacts, is_published, prov
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
-use super::audit::Audited;
+use super::audit::next_audit;
 use super::authorities::Authorities;
 use super::board::Work;
 use super::outcome::left;
+use super::round::Audited;
 use super::write::{Asking, Task, not_written};
-use super::zones::{ASK_SILENT_AGAIN, next_audit};
+use super::zones::ASK_SILENT_AGAIN;
 use super::{Dns, cluster_key};
 use crate::cluster::{self, Group, Item as _};
 use crate::dns_provider::authority::{self, Server};

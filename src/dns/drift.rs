@@ -10,9 +10,9 @@ use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels::RESUMED_AT;
 
+use super::in_seconds;
 use super::report::ready_reason;
 use super::write::Asking;
-use super::zones::in_seconds;
 
 /// Corrections that are forgotten after this.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);

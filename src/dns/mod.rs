@@ -23,6 +23,7 @@ mod providers;
 mod reading;
 mod records;
 mod report;
+mod round;
 mod snapshot;
 mod watches;
 mod write;
@@ -33,6 +34,7 @@ mod zones;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use tokio::sync::Mutex;
@@ -130,6 +132,11 @@ impl Dns {
             now,
         }
     }
+}
+
+/// A time as statuses keep it.
+fn in_seconds(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// A time from now, for the driver.

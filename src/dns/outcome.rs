@@ -13,9 +13,10 @@ use tremplin_core::dns::{Fqdn, Reason, RecordType, Zone};
 use tremplin_core::fault::{Class, Fault};
 
 use super::board::Work;
+use super::reading::READ_AGAIN;
+use super::round::Round;
 use super::write::{Asking, Task};
 use super::writer::Written;
-use super::zones::Round;
 use super::{Dns, TOLERATED, cluster_key, drift, providers};
 use crate::cluster::Seen;
 use crate::dns_provider::Failure;
@@ -28,8 +29,6 @@ const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
 const MOST_DOUBLED: u32 = 6;
 /// When a provider that refuses all of a zone, which takes a human, is tried again.
 const REFUSING_AGAIN: Duration = Duration::from_mins(1);
-/// When a zone to which somebody else wrote meanwhile is read again.
-pub(super) const READ_AGAIN: Duration = Duration::from_millis(50);
 
 /// What keeps a round from going on, and when it is tried again.
 pub(super) struct Trouble {

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tremplin_core::dns::plan::{Planned, Sets, Want, by_name};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, Zone};
 
 use super::TOLERATED;
-use super::outcome::READ_AGAIN;
 use super::write::{self, names, plan_all};
 use crate::dns_provider::{Failure, Provider};
 
+/// When a zone to which somebody else wrote meanwhile is read again.
+pub(super) const READ_AGAIN: Duration = Duration::from_millis(50);
 /// Of how many names at most it is known how they were left: half a megabyte or so.
 const MOST: usize = 500;
 

@@ -8,7 +8,7 @@ use tremplin_core::dns::{Change, Reason, ownership, zone_file};
 use tremplin_core::fault::Fault;
 use tremplin_core::names::{LABEL, child};
 
-use super::zones::Round;
+use super::round::Round;
 use super::{MANAGER, providers};
 use tremplin_core::api::dns::SnapshotStatus;
 

@@ -6,10 +6,11 @@ use tremplin_core::dns::plan::Want;
 use tremplin_core::dns::profile::Publication;
 use tremplin_core::dns::{Change, Fqdn, breaker};
 
+use super::in_seconds;
 use super::outcome::Trouble;
+use super::round::Round;
 use super::write::read;
 use super::writer::{Group, Writer, Written};
-use super::zones::{Round, in_seconds};
 
 impl Round<'_> {
     /// Writes, and publishes what is written.

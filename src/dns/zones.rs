@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::Planned;
@@ -13,18 +12,17 @@ use tremplin_core::dns::status::{ZoneFacts, is_to_be_checked, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
-use super::audit::Audited;
 use super::authorities::Authorities;
 use super::board::Work;
 use super::outcome::Trouble;
 use super::providers::Ready;
-use super::reading::{self, Memory};
+use super::reading;
 use super::report::after;
+use super::round::Round;
 use super::write::{Asking, Task};
 use super::writer;
-use super::{Dns, TOLERATED, until};
+use super::{Dns, TOLERATED};
 use crate::cluster::{Group, Item as _, Seen};
-use crate::dns_provider::Provider;
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 
@@ -72,21 +70,6 @@ impl Reconcile for Zones {
             dns.report_accident(&dns.zones, &seen, accident).await;
         }
     }
-}
-
-/// A round on a zone: what it works with, and what it found out.
-pub(super) struct Round<'a> {
-    pub dns: &'a Dns,
-    /// With its status as it was last written.
-    pub object: DnsZone,
-    pub zone: &'a Zone,
-    pub provider: Arc<dyn Provider>,
-    pub memory: Arc<Memory>,
-    pub authorities: Authorities,
-    pub facts: ZoneFacts,
-    /// The look at the whole zone, if there was one: noted once it is told.
-    pub audited: Option<Audited>,
-    pub now: Timestamp,
 }
 
 impl Dns {
@@ -311,11 +294,6 @@ impl Round<'_> {
     }
 }
 
-/// A time as statuses keep it.
-pub(super) fn in_seconds(at: Timestamp) -> Time {
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
-}
-
 /// What is to be written, by name.
 fn groups(planned: &BTreeMap<Fqdn, Planned>, held: &BTreeSet<Fqdn>) -> Vec<writer::Group> {
     let held = planned
@@ -342,12 +320,4 @@ fn held_names(asking: &[Asking], planned: &BTreeMap<Fqdn, Planned>, claims: &[Dn
         .chain(withdrawn)
         .chain(retracted.map(|(name, _)| name.clone()))
         .collect()
-}
-
-/// When something of the zone is to be looked at next, by its interval.
-pub(super) fn next_audit(last: Timestamp, zone: &Zone, now: Timestamp) -> Duration {
-    let due = last
-        .checked_add(SignedDuration::from_secs(zone.interval))
-        .unwrap_or(now);
-    until(due, now)
 }
