@@ -168,21 +168,22 @@ fn a_name_that_is_not_served_yet_is_told_with_how_long_it_is_waited_for() {
                 {"server": "ns1", "matches": false, "message": "app.z.example A: answers that there is no such name"},
             ],
             "conditions": [
-                {"type": "Ready", "status": "False", "reason": "NotServedYet", "message": "1 of 2 servers", "lastTransitionTime": "2026-11-22T10:29:48Z"},
-                {"type": "Reconciling", "status": "True", "reason": "NotServedYet", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Ready", "status": "False", "reason": "Publishing", "message": "written at OVHcloud, not yet deployed by the provider; not yet answered as asked by ns1", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Reconciling", "status": "True", "reason": "Publishing", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
                 {"type": "Programmed", "status": "True", "reason": "Written", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
-                {"type": "Published", "status": "False", "reason": "NotServedYet", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
+                {"type": "Published", "status": "False", "reason": "Publishing", "message": "", "lastTransitionTime": "2026-11-22T10:29:48Z"},
             ],
         },
     });
     let times = Times(Some(NOW.parse().unwrap()));
     let report = Report::new("DnsRecord", &record, names::of_record(&record, times), times);
     let expected = "\
-DnsRecord app in blue: Reconciling (NotServedYet) since 2026-11-22T10:29:48Z, 12 s ago
-  1 of 2 servers
+DnsRecord app in blue: Reconciling (Publishing) since 2026-11-22T10:29:48Z, 12 s ago
+  written at OVHcloud, not yet deployed by the provider; not yet answered as asked by ns1
+  Next: Wait. The message names the servers.
 
 Conditions
-  Published: False (NotServedYet) since 2026-11-22T10:29:48Z, 12 s ago
+  Published: False (Publishing) since 2026-11-22T10:29:48Z, 12 s ago
   Programmed: True (Written) since 2026-11-22T10:29:48Z, 12 s ago
 
 Evidence
