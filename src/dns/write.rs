@@ -12,7 +12,7 @@ use tremplin_core::dns::neighbours::written;
 use tremplin_core::dns::ownership::Owner;
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::profile::Profile;
-use tremplin_core::dns::status::Finding;
+use tremplin_core::dns::status::{Finding, Progress};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
@@ -118,7 +118,16 @@ impl Dns {
         for key in work.unpublished.difference(&work.records) {
             self.ask(&mut task, key, zone);
         }
+        // Asked for before it is written it would be known to be behind, and not to be unwritten.
+        let unwritten = task.records.iter().filter(|record| !self.is_written(record));
+        work.records.extend(unwritten.map(|record| record.key.clone()));
         task
+    }
+
+    /// Whether what a record asks for now was written.
+    fn is_written(&self, record: &Asking) -> bool {
+        let is_so = |progress: Progress| progress.wanted == record.programmed && progress.result.is_ok();
+        record.was_written || self.board.progress(&record.key).is_some_and(is_so)
     }
 
     fn ask(&self, task: &mut Task, key: &Key, zone: &Zone) {
