@@ -270,22 +270,13 @@ pub const PROFILE: profile::Profile = profile::Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::testing::name;
+    use crate::dns::testing::{name, set};
 
     fn place() -> Place {
         Place {
             zone: "shared".into(),
             namespace: "dns".into(),
             labels: BTreeMap::from([("publish".into(), "yes".into())]),
-        }
-    }
-
-    fn set(type_: RecordType, value: &str) -> RrSet {
-        RrSet {
-            name: name("app.z.org"),
-            type_,
-            ttl: 300,
-            values: [value.to_owned()].into(),
         }
     }
 

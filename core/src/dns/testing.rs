@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::name::Fqdn;
 use super::profile::{Alias, Atomicity, Profile, Publication};
+use super::rrset::{RecordType, RrSet};
 use super::zone::Zone;
 use crate::api::dns::DnsZone;
 
@@ -16,6 +17,16 @@ pub fn name(text: &str) -> Fqdn {
 /// A time.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
+}
+
+/// One value of a type, at `app.z.org`.
+pub fn set(type_: RecordType, value: &str) -> RrSet {
+    RrSet {
+        name: name("app.z.org"),
+        type_,
+        ttl: 300,
+        values: [value.to_owned()].into(),
+    }
 }
 
 /// A zone from the YAML of its spec.

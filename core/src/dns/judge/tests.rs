@@ -1,14 +1,5 @@
 use super::*;
-use crate::dns::testing::name;
-
-fn set(type_: RecordType, value: &str) -> RrSet {
-    RrSet {
-        name: name("app.z.org"),
-        type_,
-        ttl: 300,
-        values: [value.to_owned()].into(),
-    }
-}
+use crate::dns::testing::{name, set};
 
 fn spec(text: &str) -> DnsRecordSpec {
     serde_saphyr::from_str(&format!("{{name: app.z.org, {text}}}")).unwrap()
