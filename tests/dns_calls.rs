@@ -187,29 +187,31 @@ async fn killed_after_any_change_at_ovh_names_are_as_asked() {
     fake.assert_clean();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn with_any_answer_of_powerdns_lost_names_are_as_asked() {
-    let scene = Scene::new(Server::power_dns(DOMAIN, FOREIGN).await).await;
+/// How many calls of a life went wrong so, one after the other.
+async fn calls_that_go_wrong(server: Server, fault: Fault) -> usize {
+    let scene = Scene::new(server).await;
     let operator = scene.operator().await;
     scene.life("first").await;
-    let times = Box::pin(scene.suffers(operator, Fault::LoseAnswer, 1..)).await;
+    Box::pin(scene.suffers(operator, fault, 1..)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_any_answer_of_powerdns_lost_names_are_as_asked() {
+    let server = Server::power_dns(DOMAIN, FOREIGN).await;
+    let times = calls_that_go_wrong(server, Fault::LoseAnswer).await;
     assert!(times >= 6, "{times} calls are too few for a life");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_call_of_powerdns_names_are_as_asked() {
-    let scene = Scene::new(Server::power_dns(DOMAIN, FOREIGN).await).await;
-    let operator = scene.operator().await;
-    scene.life("first").await;
-    let times = Box::pin(scene.suffers(operator, Fault::HangAfter, 1..)).await;
+    let server = Server::power_dns(DOMAIN, FOREIGN).await;
+    let times = calls_that_go_wrong(server, Fault::HangAfter).await;
     assert!(times >= 6, "{times} calls are too few for a life");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_update_of_bind_names_are_as_asked() {
-    let scene = Scene::new(Server::bind(DOMAIN, FOREIGN).await).await;
-    let operator = scene.operator().await;
-    scene.life("first").await;
-    let times = Box::pin(scene.suffers(operator, Fault::HangAfter, 1..)).await;
+    let server = Server::bind(DOMAIN, FOREIGN).await;
+    let times = calls_that_go_wrong(server, Fault::HangAfter).await;
     assert!(times >= 4, "{times} updates are too few for a life");
 }
