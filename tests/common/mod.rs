@@ -5,6 +5,8 @@ pub mod faults;
 mod operator;
 
 use std::fmt::Debug;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -322,4 +324,9 @@ pub async fn start() -> (&'static ControlPlane, Client) {
         })
         .await;
     (control_plane, control_plane.client().unwrap())
+}
+
+/// Whether nothing that a test needs of the machine may be missing.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0)
 }
