@@ -62,7 +62,7 @@ unit: ## tests that need no cluster
 	$(CARGO) test --workspace --locked --doc
 
 .PHONY: integration
-integration: ## tests on a real API server (no root needed)
+integration: ## tests on a real API server and real name servers (needs root, for Debian packages and port 53)
 	$(if $(INTEGRATION_TESTS),$(CARGO) test --workspace --locked --no-fail-fast $(INTEGRATION_TESTS),@echo "no file in tests/ yet")
 	$(CARGO) test --workspace --locked --bench operator -- --smoke
 
