@@ -117,6 +117,11 @@ async fn what_gandi_cannot_hold_is_refused() {
         ),
         (
             "/records/app/A",
+            json!({"rrset_values": ["192.0.2.7"], "rrset_ttl": 2_592_001}),
+            400,
+        ),
+        (
+            "/records/app/A",
             json!({"rrset_values": ["here"], "rrset_ttl": 300}),
             400,
         ),
@@ -167,6 +172,16 @@ async fn an_alias_at_the_apex_is_served_as_addresses() {
         201
     );
     assert_eq!(served(gandi.dns(), ZONE, RecordType::A).await.1, ["192.0.2.200"]);
+}
+
+#[tokio::test]
+async fn a_signed_zone_has_no_alias() {
+    let gandi = start().await;
+    gandi.sign();
+    let alias = set(&["far.example.net."]);
+    let told = domain(&gandi, "PUT", "/records/@/ALIAS", alias).await;
+    assert_eq!(told.status, 400, "{}", told.text);
+    assert!(told.text.contains("DNSSEC"), "{}", told.text);
 }
 
 #[tokio::test]

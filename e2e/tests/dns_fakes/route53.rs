@@ -267,6 +267,18 @@ async fn a_batch_of_more_than_a_thousand_records_is_refused_and_an_upsert_counts
 }
 
 #[tokio::test]
+async fn a_batch_of_more_than_32_000_characters_is_refused() {
+    let route53 = start().await;
+    // With its quotes each text has 250 characters.
+    let text = format!("\"{}\"", "x".repeat(248));
+    let changes: Vec<_> = (0..129)
+        .map(|number| change("CREATE", &format!("n{number}.beta.example"), "TXT", 60, &text))
+        .collect();
+    assert_eq!(batch(&route53, route53.zone_id(), &changes).await.status, 400);
+    done(&route53, &changes[..128]).await;
+}
+
+#[tokio::test]
 async fn a_signature_is_of_this_request_by_this_key_and_now() {
     let route53 = start().await;
     let path = "/2013-04-01/hostedzonesbyname";

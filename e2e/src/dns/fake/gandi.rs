@@ -5,7 +5,7 @@
 //! under the label as it was written first: **a `PUT` in other letters makes a second set** beside it, which DNS cannot
 //! tell from the first. `POST` makes a set that must not exist. A TTL is between 300 and 2 592 000. Lists come in pages,
 //! whose number is in `total-count` and whose next is in `Link`. Strings of a TXT come back quoted, and
-//! have at most 255 octets each. ALIAS stands at the apex only. The apex's NS cannot be changed. `Dry-Run: 1` writes nothing and says that
+//! have at most 255 octets each. ALIAS stands at the apex only, and not in a signed zone. The apex's NS cannot be changed. `Dry-Run: 1` writes nothing and says that
 //! all is well. A personal access token ends after a year at most: 401. What is written is served at once.
 
 use std::net::IpAddr;
@@ -27,6 +27,7 @@ pub type Gandi = Fake<GandiService>;
 pub struct GandiService {
     token: String,
     expired: bool,
+    signed: bool,
     published: Published,
     world: Vec<(String, IpAddr)>,
     sets: Vec<Set>,
@@ -61,6 +62,7 @@ impl Gandi {
             Ok(GandiService {
                 token,
                 expired: false,
+                signed: false,
                 published,
                 world,
                 sets: Vec::new(),
@@ -73,6 +75,11 @@ impl Gandi {
     /// The personal access token (`Authorization: Bearer`).
     pub fn token(&self) -> String {
         self.service().token.clone()
+    }
+
+    /// Signs the zone (DNSSEC).
+    pub fn sign(&self) {
+        self.service().signed = true;
     }
 
     /// How many snapshots were made.

@@ -109,6 +109,9 @@ impl GandiService {
         if kind == "ALIAS" && name != "@" {
             return invalid("rrset_type", "ALIAS is allowed at the apex only");
         }
+        if kind == "ALIAS" && self.signed {
+            return invalid("rrset_type", "ALIAS is not allowed with DNSSEC");
+        }
         let ttl = body.get("rrset_ttl").map_or(Some(10_800), Value::as_u64);
         let Some(ttl) = ttl.filter(|ttl| TTL.contains(ttl)) else {
             return invalid("rrset_ttl", "out of range (300-2592000)");
