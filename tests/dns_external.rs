@@ -14,6 +14,7 @@ use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tremplin_core::api::DnsRecord;
+use tremplin_e2e::ControlPlane;
 use tremplin_e2e::dns::query::RecordType;
 use world::{Server, World, message};
 
@@ -154,6 +155,7 @@ async fn a_name_lives_by_way_of_external_dns() {
 
     given_up_and_taken_again(&test, &controller).await;
     objects_of_others_are_left_alone(&test).await;
+    objects_stand_where_the_platform_team_says(&test, control_plane).await;
 }
 
 /// A name is given up, and taken again while external-dns has not yet withdrawn what was there; then it is given up for
@@ -198,4 +200,27 @@ async fn objects_of_others_are_left_alone(test: &Test) {
     assert!(told(&refused).contains("is not Tremplin's"), "{}", told(&refused));
     let now = objects.get("taken.external.example").await.unwrap();
     assert_eq!(now.metadata.resource_version, theirs.metadata.resource_version);
+}
+
+async fn objects_stand_where_the_platform_team_says(test: &Test, control_plane: &ControlPlane) {
+    let (world, team) = (&test.world, &test.team);
+    let (name, namespace) = (
+        "app.placed.example",
+        control_plane.namespace("publishers").await.unwrap(),
+    );
+    let server = Server::bind("placed.example", "").await;
+    let spec = format!("{{provider: {{type: ExternalDNS, externalDNS: {{namespace: {namespace}}}}}}}");
+    world.open("placed", "placed.example", &server, &spec).await;
+    let spec = format!("{{name: {name}, targets: [192.0.2.1]}}");
+    world.commit(team, "placed", &spec).await;
+    let waiting = world.record(team, "placed", "Publishing").await;
+    assert!(
+        told(&waiting).contains("written as a DNSEndpoint"),
+        "{}",
+        told(&waiting)
+    );
+    let there = endpoints(&world.client, &namespace).get_opt(name).await.unwrap();
+    assert!(there.is_some());
+    let here = endpoints(&world.client, HOME).get_opt(name).await.unwrap();
+    assert!(here.is_none());
 }

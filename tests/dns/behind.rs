@@ -75,7 +75,7 @@ impl Server {
         match self {
             Self::Bind(bind) => bind.kill(),
             Self::PowerDns(server) => server.kill(),
-            Self::Ovh(_) | Self::Route53(_) => unreachable!("no test ends a fake"),
+            Self::Gandi(_) | Self::Ovh(_) | Self::Route53(_) => unreachable!("no test ends a fake"),
         }
     }
 
@@ -84,7 +84,7 @@ impl Server {
         match self {
             Self::Bind(bind) => bind.restart().await.unwrap(),
             Self::PowerDns(server) => server.restart().await.unwrap(),
-            Self::Ovh(_) | Self::Route53(_) => unreachable!("no test ends a fake"),
+            Self::Gandi(_) | Self::Ovh(_) | Self::Route53(_) => unreachable!("no test ends a fake"),
         }
     }
 }

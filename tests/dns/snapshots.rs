@@ -5,6 +5,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tremplin_core::api::DnsZone;
+use tremplin_e2e::dns::fake::{FakeOptions, Gandi};
 use tremplin_e2e::dns::query::RecordType;
 
 use crate::common::{HOME, eventually};
@@ -100,4 +101,23 @@ async fn of_the_exports_of_a_zone_the_newest_five_are_kept() {
     let mut expected = ids;
     expected.sort();
     assert_eq!(exports(&world, "kept").await, expected, "the oldest is gone, all of it");
+}
+
+#[tokio::test]
+async fn where_the_provider_keeps_snapshots_one_is_made_there_before_the_first_change() {
+    let fake = Gandi::start(FakeOptions::new("gandi.example")).await.unwrap();
+    let server = Server::Gandi(fake);
+    let (world, blue) = World::opened("gandi", &server, "").await;
+    change(&world, &blue, "gandi.example").await;
+    assert_eq!(server.ask("app.gandi.example", RecordType::A).await, ["192.0.2.2"]);
+    let status = world.zone("gandi", "Synced").await.status.unwrap();
+    assert_eq!(status.snapshots.len(), 1, "{:?}", status.snapshots);
+    assert_eq!(exports(&world, "gandi").await, Vec::<String>::new());
+    let Server::Gandi(fake) = server else { unreachable!() };
+    assert_eq!(fake.snapshots(), 1);
+    let calls = fake.calls();
+    let kept = calls.iter().position(|call| call.path.contains("/snapshots")).unwrap();
+    let changed = calls.iter().position(|call| call.body.contains("192.0.2.2")).unwrap();
+    assert!(kept < changed, "{calls:?}");
+    fake.assert_clean();
 }

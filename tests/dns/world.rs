@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_e2e::ControlPlane;
-use tremplin_e2e::dns::fake::{FakeOptions, Ovh, Route53};
+use tremplin_e2e::dns::fake::{FakeOptions, Gandi, Ovh, Route53};
 use tremplin_e2e::dns::fault_proxy::FaultProxy;
 use tremplin_e2e::dns::query::{self, RecordType};
 use tremplin_e2e::dns::{Bind, BindOptions, KEY_NAME, PowerDns, PowerDnsOptions, ZoneText};
@@ -26,6 +26,8 @@ use crate::common::{HOME, PATIENCE, eventually, start, yaml};
 pub enum Server {
     Bind(Bind),
     PowerDns(PowerDns),
+    /// A fake of the service, which keeps snapshots.
+    Gandi(Gandi),
     /// A fake of the service, which serves what it was told to publish.
     Ovh(Ovh),
     /// A fake of the service, whose serial never moves.
@@ -64,6 +66,7 @@ impl Server {
         match self {
             Self::Bind(bind) => bind.address(),
             Self::PowerDns(server) => server.dns(),
+            Self::Gandi(fake) => fake.dns(),
             Self::Ovh(fake) => fake.dns(),
             Self::Route53(fake) => fake.dns(),
         }
@@ -78,6 +81,7 @@ impl Server {
             Self::PowerDns(server) => {
                 json!({"type": "PowerDNS", "secretRef": {"name": secret}, "powerDNS": {"url": server.url()}})
             }
+            Self::Gandi(fake) => json!({"type": "Gandi", "secretRef": {"name": secret}, "gandi": {"url": fake.url()}}),
             Self::Ovh(fake) => json!({"type": "OVH", "secretRef": {"name": secret}, "ovh": {"url": fake.url()}}),
             Self::Route53(fake) => {
                 json!({"type": "Route53", "secretRef": {"name": secret}, "route53": {"url": fake.url()}})
@@ -93,6 +97,7 @@ impl Server {
                 ("tsig-secret", bind.key_secret().to_owned()),
             ]),
             Self::PowerDns(server) => BTreeMap::from([("api-key", server.api_key().to_owned())]),
+            Self::Gandi(fake) => BTreeMap::from([("token", fake.token())]),
             Self::Ovh(fake) => BTreeMap::from([
                 ("application-key", fake.application_key()),
                 ("application-secret", fake.application_secret()),
