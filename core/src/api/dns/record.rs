@@ -235,7 +235,7 @@ pub struct DnsRecordStatus {
     /// The canonical name: lower case, A-labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fqdn: Option<String>,
-    /// The zone that it is in.
+    /// The domain of the zone that it is in; while none covers its name, of the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// The types that are published, such as `A` or `A,AAAA`.

@@ -79,7 +79,7 @@ impl Served {
 pub struct RecordFacts<'a> {
     /// Its canonical name, if it has one.
     pub fqdn: Option<String>,
-    /// The domain of its zone, if there is one.
+    /// The domain of the zone that covers it, if there is one.
     pub zone: Option<String>,
     /// The claim that covers it, if its namespace holds it.
     pub claim: Option<ClaimSummary>,
@@ -141,7 +141,8 @@ pub fn record_status(record: &DnsRecord, facts: RecordFacts<'_>) -> DnsRecordSta
     let mut status = DnsRecordStatus {
         observed_generation: Some(generation),
         fqdn: facts.fqdn,
-        zone: facts.zone,
+        // Where its data is, also while no zone covers it: the next may be another one.
+        zone: facts.zone.or_else(|| old.zone.clone()),
         claim: facts.claim,
         conflict: facts.conflict,
         ..old.clone()

@@ -44,14 +44,19 @@ fn what_was_written_to_another_zone_is_to_be_written_to_the_one_that_covers_the_
         findings: Vec::new(),
     };
     let judgement = Judgement { sets, verdict: Ok(()) };
+    let uncovered = Judgement {
+        sets: judgement.sets.clone(),
+        verdict: Err(Fault::stalled(Reason::NoLongerAllowed, "no DnsZone covers it", "")),
+    };
     let mut record = DnsRecord::new("app", DnsRecordSpec::default());
     let mut told = |zone: &str, progress: Option<&Progress>| {
+        let zone = Some(zone.to_owned()).filter(|zone| !zone.is_empty());
         let facts = RecordFacts {
             fqdn: None,
-            zone: Some(zone.to_owned()),
+            judgement: if zone.is_some() { &judgement } else { &uncovered },
+            zone,
             claim: None,
             conflict: None,
-            judgement: &judgement,
             outlook: &Outlook::default(),
             progress,
             now: at(0),
@@ -70,6 +75,11 @@ fn what_was_written_to_another_zone_is_to_be_written_to_the_one_that_covers_the_
     // A program that ends here knows it.
     assert_eq!(told("z.org", None), ("Programming".to_owned(), false));
     assert_eq!(told("z.org", Some(&served)), ("Published".to_owned(), true));
+    // Also when none covered it meanwhile.
+    assert_eq!(told("", None), ("NoLongerAllowed".to_owned(), true));
+    assert_eq!(told("z.org", Some(&served)), ("Published".to_owned(), true));
+    assert_eq!(told("", None), ("NoLongerAllowed".to_owned(), true));
+    assert_eq!(told("in.z.org", None), ("Programming".to_owned(), false));
 }
 
 #[test]
