@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{DnsZoneStatus, ProviderType};
 use tremplin_core::api::{DnsClaim, DnsZone};
 use tremplin_core::dns::plan::Planned;
-use tremplin_core::dns::status::{ZoneFacts, is_to_be_checked, zone_status};
+use tremplin_core::dns::status::{ZoneFacts, is_to_be_checked, near_end, zone_status};
 use tremplin_core::dns::{Change, Fqdn, Reason, Zone};
 use tremplin_core::fault::{Class, Fault};
 
@@ -22,7 +22,7 @@ use super::round::Round;
 use super::write::{Asking, Task};
 use super::writer;
 use super::{Dns, TOLERATED};
-use crate::cluster::{Group, Item as _, Seen};
+use crate::cluster::{Group, Item as _, Notice, Seen};
 use crate::driver::{Accident, Outcome, Reconcile};
 use crate::key::Key;
 
@@ -190,7 +190,17 @@ impl Dns {
         self.cluster
             .report(&self.zones, &seen, &status, &new.conditions, &[])
             .await
-            .map_err(|fault| fault.map(Reason::from))
+            .map_err(|fault| fault.map(Reason::from))?;
+        if let Some(told) = near_end(object.status.as_ref(), new) {
+            let notice = Notice {
+                warning: true,
+                reason: told.reason.clone(),
+                action: "Verify".to_owned(),
+                note: told.message.clone(),
+            };
+            self.cluster.publish(&seen.reference(), notice).await;
+        }
+        Ok(())
     }
 }
 

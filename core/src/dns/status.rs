@@ -8,7 +8,7 @@ pub use claim::{ClaimFacts, claim_status};
 pub use record::{
     DELEGATED, Finding, Progress, RecordFacts, Served, has_moved, is_published, proven, record_status, with_intents,
 };
-pub use zone::{EXPIRY_WARNING, REFUSED, ZoneFacts, is_to_be_checked, zone_status};
+pub use zone::{EXPIRY_WARNING, REFUSED, ZoneFacts, is_to_be_checked, near_end, zone_status};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 

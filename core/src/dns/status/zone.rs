@@ -1,11 +1,11 @@
 //! The status of a DnsZone.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{MOST_SERVERS, carry, not_ready, told};
 use crate::api::dns::{AuthorityStatus, DnsZone, DnsZoneStatus, PlannedChange, ZoneMode};
-use crate::conditions::{Conditions, READY, State, is_true};
+use crate::conditions::{self, Conditions, READY, State, is_true};
 use crate::dns::reasons::Reason;
 use crate::fault::Fault;
 
@@ -129,6 +129,14 @@ pub fn is_to_be_checked(status: &DnsZoneStatus, now: Timestamp) -> bool {
     has_ended && is_true(&status.conditions, CREDENTIALS_VALID)
 }
 
+/// What is told of a credential whose end has come near since the status before: somebody is to renew it.
+pub fn near_end<'a>(old: Option<&DnsZoneStatus>, new: &'a DnsZoneStatus) -> Option<&'a Condition> {
+    let is_near = |condition: &&Condition| condition.reason == Reason::CredentialExpiring.as_str();
+    let before = old.and_then(|old| conditions::find(&old.conditions, CREDENTIALS_VALID));
+    let told = conditions::find(&new.conditions, CREDENTIALS_VALID).filter(is_near);
+    told.filter(|_| !before.as_ref().is_some_and(is_near))
+}
+
 fn ended(at: Timestamp) -> Fault<Reason> {
     let fix = "renew it in the Secret, with its `expires-at` where it has one";
     Fault::stalled(
@@ -236,6 +244,7 @@ mod tests {
             let new = zone_status(&zone, facts(&old, credential), now);
             let told = crate::conditions::find(&new.conditions, CREDENTIALS_VALID).unwrap();
             assert_eq!(is_true(&new.conditions, READY), is_ready, "day {day}");
+            assert_eq!(near_end(Some(&old), &new).is_some(), day == 71, "once, on day {day}");
             reasons.push(told.reason.clone());
             zone.status = Some(new);
         }
