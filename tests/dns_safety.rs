@@ -39,7 +39,6 @@ use tremplin_e2e::dns::query::RecordType;
 use world::{Server, World, message};
 
 const FOREIGN: &str = "www IN A 198.51.100.1\nmail IN MX 10 mx.other.example.";
-const ACKNOWLEDGED: &str = "tremplin.dev/breaker-acknowledged";
 
 /// So many names of one team, each published.
 async fn publish(world: &World, team: &str, domain: &str, count: usize) {
@@ -52,109 +51,10 @@ async fn publish(world: &World, team: &str, domain: &str, count: usize) {
     }
 }
 
-/// Deletes the same, all at once for the zone's writer.
-async fn delete_at_once(world: &World, team: &str, zone: &str, count: usize) {
-    world.change_zone(zone, "{paused: true}").await;
-    for n in 0..count {
-        world.delete(team, &format!("n{n}")).await;
-    }
-    eventually("the plan tells of every deletion", async || {
-        let zone = world.cluster::<DnsZone>().get(zone).await.unwrap();
-        let plan = zone.status?.plan;
-        let deleted = plan
-            .iter()
-            .filter(|change| change.action == "Delete" && change.type_ == "A");
-        (deleted.count() == count).then_some(())
-    })
-    .await;
-    world.change_zone(zone, "{paused: false}").await;
-}
-
-#[tokio::test]
-async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
-    let server = Server::bind("breaker.example", FOREIGN).await;
-    let spec = "{safety: {maxDeletesPerHour: 3, maxChangedPercent: 100}, claims: {releaseAfterSeconds: 3600}}";
-    world.open("breaker", "breaker.example", &server, spec).await;
-    let (blue, red) = (
-        world.team(control_plane, "blue").await,
-        world.team(control_plane, "red").await,
-    );
-    publish(&world, &blue, "breaker.example", 5).await;
-    let before = server.all("breaker.example").await;
-
-    delete_at_once(&world, &blue, "breaker", 5).await;
-    let zone = world.zone("breaker", "BreakerOpen").await.status.unwrap();
-    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
-    let told = message(&zone.conditions, "BreakerClosed");
-    assert!(
-        told.contains("5 record set(s) would be deleted") && told.contains(&format!("{ACKNOWLEDGED}={tripped_at}")),
-        "{told}"
-    );
-    assert_eq!(zone.plan.iter().filter(|change| change.type_ == "A").count(), 5);
-    assert_eq!(server.all("breaker.example").await, before, "nothing was deleted");
-    world.claim("n0.breaker.example", "Withdrawing").await;
-    // Nothing else is written either, by whomever.
-    world
-        .commit(&red, "new", "{name: new.breaker.example, targets: [192.0.2.99]}")
-        .await;
-    world.record(&red, "new", "BreakerOpen").await;
-    // Another time is no acknowledgement of this one.
-    world
-        .annotate_zone("breaker", ACKNOWLEDGED, "2026-01-01T00:00:00Z")
-        .await;
-    world.audit("breaker").await;
-    assert_eq!(server.all("breaker.example").await, before);
-
-    world.annotate_zone("breaker", ACKNOWLEDGED, &tripped_at).await;
-    world.record(&red, "new", "Published").await;
-    world.zone("breaker", "Synced").await;
-    for n in 0..5 {
-        world.claim(&format!("n{n}.breaker.example"), "Releasing").await;
-    }
-    let own = [set("new.breaker.example", "A", 300, &["192.0.2.99"])];
-    let mut expected = before;
-    expected.retain(|set| !set.name.as_str().contains(".breaker.example") || is_foreign(set));
-    expected.extend(own);
-    assert_eq!(server.data("breaker.example").await, expected);
-    // What was acknowledged is not counted against what comes after.
-    world.delete(&red, "new").await;
-    world.claim("new.breaker.example", "Releasing").await;
-}
-
 fn is_foreign(set: &tremplin_core::dns::RrSet) -> bool {
     ["www.", "mail.", "ns1."]
         .iter()
         .any(|name| set.name.as_str().starts_with(name))
-}
-
-#[tokio::test]
-async fn an_acknowledged_zone_is_closed_again_although_nothing_is_left_to_write() {
-    let (control_plane, client) = start().await;
-    let world = World { client };
-    let server = Server::bind("undone.example", FOREIGN).await;
-    let spec = "{safety: {maxDeletesPerHour: 1, maxChangedPercent: 100}}";
-    world.open("undone", "undone.example", &server, spec).await;
-    let blue = world.team(control_plane, "blue").await;
-    publish(&world, &blue, "undone.example", 3).await;
-    delete_at_once(&world, &blue, "undone", 3).await;
-    let zone = world.zone("undone", "BreakerOpen").await.status.unwrap();
-    // The team takes its mistake back.
-    publish_again(&world, &blue, 3).await;
-    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
-    world.annotate_zone("undone", ACKNOWLEDGED, &tripped_at).await;
-    world.zone("undone", "Synced").await;
-    for n in 0..3 {
-        world.record(&blue, &format!("n{n}"), "Published").await;
-    }
-}
-
-async fn publish_again(world: &World, team: &str, count: usize) {
-    for n in 0..count {
-        let spec = format!("{{name: n{n}.undone.example, targets: [192.0.2.{n}]}}");
-        world.commit(team, &format!("n{n}"), &spec).await;
-    }
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! What the rounds of records, claims and zones tell each other. Nothing here is a decision's only copy: after a restart
-//! it is empty, and is found out again.
+//! it is empty, and is found out again (or, of what was changed lately, counted anew).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{ProgrammedSet, Request};
+use tremplin_core::dns::breaker::Touched;
 use tremplin_core::dns::status::Progress;
-use tremplin_core::dns::{Fqdn, Reason};
+use tremplin_core::dns::{Change, Fqdn, Reason};
 use tremplin_core::fault::Fault;
 
 use crate::key::Key;
@@ -49,6 +50,8 @@ struct Inner {
     deployed: HashMap<String, (Timestamp, Option<bool>)>,
     /// Names whose last write failed, by zone, and how often in a row each did alone.
     suspects: HashMap<String, BTreeMap<Fqdn, u32>>,
+    /// What was changed lately, by zone.
+    touched: HashMap<String, Touched>,
 }
 
 impl Board {
@@ -163,6 +166,22 @@ impl Board {
                 inner.suspects.remove(zone);
             }
         }
+    }
+
+    /// What was changed in a zone lately.
+    pub fn touched(&self, zone: &str) -> Touched {
+        self.lock().touched.get(zone).cloned().unwrap_or_default()
+    }
+
+    /// These changes are made now.
+    pub fn touch(&self, zone: &str, changes: &[Change], now: Timestamp) {
+        let mut inner = self.lock();
+        inner.touched.entry(zone.to_owned()).or_default().note(changes, now);
+    }
+
+    /// A human has looked at what was changed in a zone.
+    pub fn forget_touched(&self, zone: &str) {
+        self.lock().touched.remove(zone);
     }
 
     /// How far the writer is with a record.

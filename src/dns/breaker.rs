@@ -20,11 +20,10 @@ impl Round<'_> {
             return Some(write::not_written(self.zone, self.object.spec.paused == Some(true)));
         }
         if self.is_acknowledged_now() {
-            // A human has looked: these changes are wanted, and counting begins anew.
-            self.facts.kept.breaker = Some(Breaker {
+            self.acknowledged(Some(Breaker {
                 acknowledged_at: Some(in_seconds(self.now)),
                 ..Breaker::default()
-            });
+            }));
         }
         if changes.is_empty() || self.is_acknowledged() {
             return None;
@@ -34,10 +33,20 @@ impl Round<'_> {
             return Some(open_breaker(breaker, self.zone));
         }
         let owned = || self.dns.owned(self.zone);
-        let why = breaker::trip(changes, owned, &breaker.deletions, &self.zone.safety, self.now)?;
+        let before = breaker::Before {
+            deletions: &breaker.deletions,
+            touched: &self.dns.board.touched(&self.zone.name),
+        };
+        let why = breaker::trip(changes, owned, before, &self.zone.safety, self.now)?;
         breaker.tripped_at = Some(in_seconds(self.now));
         breaker.message = Some(why);
         Some(open_breaker(breaker, self.zone))
+    }
+
+    /// A human has looked: what tripped the breaker is wanted, and counting begins anew.
+    pub(super) fn acknowledged(&mut self, breaker: Option<Breaker>) {
+        self.dns.board.forget_touched(&self.zone.name);
+        self.facts.kept.breaker = breaker;
     }
 
     /// Whether a human has acknowledged what is written now.
@@ -53,11 +62,12 @@ impl Round<'_> {
         }
     }
 
-    /// Notes which deletions begin now. Tells whether that must be known before they are made.
-    pub(super) fn deletions_begin(&mut self, changes: &[Change]) -> bool {
+    /// Notes which changes begin now. Tells whether that must be known before they are made: of deletions alone.
+    pub(super) fn changes_begin(&mut self, changes: &[Change]) -> bool {
         if self.is_acknowledged() {
             return true;
         }
+        self.dns.board.touch(&self.zone.name, changes, self.now);
         let begun = breaker::deleted(changes);
         if begun.is_empty() {
             return false;

@@ -23,7 +23,7 @@ impl Round<'_> {
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         let has_snapshot = self.snapshot(&changes).await?;
         let has_news = self.note_unpublished();
-        if self.deletions_begin(&changes) || has_news || has_snapshot {
+        if self.changes_begin(&changes) || has_news || has_snapshot {
             self.tell_before().await?;
         }
         for change in &changes {

@@ -246,7 +246,7 @@ impl Round<'_> {
         let again = if task.is_empty() {
             // Nothing is left of what tripped it.
             if self.is_acknowledged_now() {
-                self.facts.kept.breaker = None;
+                self.acknowledged(None);
             }
             let published = self.publish().await;
             published.err().map(|trouble| self.failed(work, &task, &trouble))

@@ -1,4 +1,5 @@
-//! What the breaker counts when writes fail, and when the operator ends in the middle of one.
+//! The breaker: what trips it, what it counts when writes fail and when the operator ends in the middle of one, and what a
+//! human's word does.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::DeleteParams;
@@ -8,14 +9,17 @@ use tremplin_core::dns::RrSet;
 use tremplin_e2e::dns::fault_proxy::{Fault, FaultProxy};
 use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 
-use crate::common::{HOME, Operator, eventually, install, settings};
-use crate::world::{Server, World};
-use crate::{ACKNOWLEDGED, FOREIGN, delete_at_once, publish};
+use crate::behind::set;
+use crate::common::{HOME, Operator, eventually, install, settings, start};
+use crate::world::{Server, World, message};
+use crate::{FOREIGN, is_foreign, publish};
+
+const ACKNOWLEDGED: &str = "tremplin.dev/breaker-acknowledged";
 
 /// PowerDNS behind a proxy, with three published names.
 async fn opened(name: &str, most: usize) -> (World, String, Server, FaultProxy) {
     let domain = format!("{name}.example");
-    let (control_plane, client) = crate::common::start().await;
+    let (control_plane, client) = start().await;
     let world = World { client };
     let server = Server::power_dns(&domain, FOREIGN).await;
     let proxy = world.open_behind_proxy(name, &domain, &server, &spec(most)).await;
@@ -45,6 +49,105 @@ async fn counted(world: &World, zone: &str, expected: i32) {
 async fn released(world: &World, domain: &str, numbers: std::ops::Range<usize>) {
     for n in numbers {
         world.claim(&format!("n{n}.{domain}"), "Releasing").await;
+    }
+}
+
+/// Deletes what was published, all at once for the zone's writer.
+async fn delete_at_once(world: &World, team: &str, zone: &str, count: usize) {
+    world.change_zone(zone, "{paused: true}").await;
+    for n in 0..count {
+        world.delete(team, &format!("n{n}")).await;
+    }
+    eventually("the plan tells of every deletion", async || {
+        let zone = world.cluster::<DnsZone>().get(zone).await.unwrap();
+        let plan = zone.status?.plan;
+        let deleted = plan
+            .iter()
+            .filter(|change| change.action == "Delete" && change.type_ == "A");
+        (deleted.count() == count).then_some(())
+    })
+    .await;
+    world.change_zone(zone, "{paused: false}").await;
+}
+
+#[tokio::test]
+async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("breaker.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 3, maxChangedPercent: 100}, claims: {releaseAfterSeconds: 3600}}";
+    world.open("breaker", "breaker.example", &server, spec).await;
+    let (blue, red) = (
+        world.team(control_plane, "blue").await,
+        world.team(control_plane, "red").await,
+    );
+    publish(&world, &blue, "breaker.example", 5).await;
+    let before = server.all("breaker.example").await;
+
+    delete_at_once(&world, &blue, "breaker", 5).await;
+    let zone = world.zone("breaker", "BreakerOpen").await.status.unwrap();
+    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    let told = message(&zone.conditions, "BreakerClosed");
+    assert!(
+        told.contains("5 record set(s) would be deleted") && told.contains(&format!("{ACKNOWLEDGED}={tripped_at}")),
+        "{told}"
+    );
+    assert_eq!(zone.plan.iter().filter(|change| change.type_ == "A").count(), 5);
+    assert_eq!(server.all("breaker.example").await, before, "nothing was deleted");
+    world.claim("n0.breaker.example", "Withdrawing").await;
+    // Nothing else is written either, by whomever.
+    world
+        .commit(&red, "new", "{name: new.breaker.example, targets: [192.0.2.99]}")
+        .await;
+    world.record(&red, "new", "BreakerOpen").await;
+    // Another time is no acknowledgement of this one.
+    world
+        .annotate_zone("breaker", ACKNOWLEDGED, "2026-01-01T00:00:00Z")
+        .await;
+    world.audit("breaker").await;
+    assert_eq!(server.all("breaker.example").await, before);
+
+    world.annotate_zone("breaker", ACKNOWLEDGED, &tripped_at).await;
+    world.record(&red, "new", "Published").await;
+    world.zone("breaker", "Synced").await;
+    for n in 0..5 {
+        world.claim(&format!("n{n}.breaker.example"), "Releasing").await;
+    }
+    let own = [set("new.breaker.example", "A", 300, &["192.0.2.99"])];
+    let mut expected = before;
+    expected.retain(|set| !set.name.as_str().contains(".breaker.example") || is_foreign(set));
+    expected.extend(own);
+    assert_eq!(server.data("breaker.example").await, expected);
+    // What was acknowledged is not counted against what comes after.
+    world.delete(&red, "new").await;
+    world.claim("new.breaker.example", "Releasing").await;
+}
+
+#[tokio::test]
+async fn an_acknowledged_zone_is_closed_again_although_nothing_is_left_to_write() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("undone.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 1, maxChangedPercent: 100}}";
+    world.open("undone", "undone.example", &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "undone.example", 3).await;
+    delete_at_once(&world, &blue, "undone", 3).await;
+    let zone = world.zone("undone", "BreakerOpen").await.status.unwrap();
+    // The team takes its mistake back.
+    publish_again(&world, &blue, 3).await;
+    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    world.annotate_zone("undone", ACKNOWLEDGED, &tripped_at).await;
+    world.zone("undone", "Synced").await;
+    for n in 0..3 {
+        world.record(&blue, &format!("n{n}"), "Published").await;
+    }
+}
+
+async fn publish_again(world: &World, team: &str, count: usize) {
+    for n in 0..count {
+        let spec = format!("{{name: n{n}.undone.example, targets: [192.0.2.{n}]}}");
+        world.commit(team, &format!("n{n}"), &spec).await;
     }
 }
 
@@ -160,7 +263,9 @@ async fn a_change_of_most_of_what_is_ours_stops_the_zone_until_a_human_has_looke
     let breaker = status.breaker.unwrap();
     assert_eq!(
         breaker.message.as_deref(),
-        Some("12 of 12 record sets would be changed or deleted at once, and spec.safety.maxChangedPercent is 50")
+        Some(
+            "12 of 12 record sets would be changed or deleted within 10 minutes, and spec.safety.maxChangedPercent is 50"
+        )
     );
     assert_eq!(server.data("mostly.example").await, before);
 
@@ -175,4 +280,26 @@ async fn a_change_of_most_of_what_is_ours_stops_the_zone_until_a_human_has_looke
         (slower.filter(|set| set.type_.as_str() == "A").count() == 12).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_changes_one_by_one_stops_the_zone_like_what_changes_at_once() {
+    let server = Server::bind("trickle.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 100, maxChangedPercent: 50}}";
+    let (world, blue) = World::opened("trickle", &server, spec).await;
+    publish(&world, &blue, "trickle.example", 12).await;
+    let change = async |n: usize, reason: &str| {
+        let spec = format!("{{name: n{n}.trickle.example, targets: [198.51.100.{n}]}}");
+        world.commit(&blue, &format!("n{n}"), &spec).await;
+        world.record(&blue, &format!("n{n}"), reason).await;
+    };
+    for n in 0..10 {
+        change(n, "Published").await;
+    }
+    change(10, "BreakerOpen").await;
+    let left = server
+        .current("trickle.example", "n10.trickle.example", "A")
+        .await
+        .unwrap();
+    assert_eq!(left.values, ["192.0.2.10".to_owned()].into());
 }
