@@ -213,3 +213,62 @@ async fn two_texts_at_one_name_make_one_request_also_while_no_server_answers() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_desk_is_asked_to_change_what_others_have_only_when_that_was_given_away() {
+    let server = Server::bind("theirs.example", "www 7200 IN A 198.51.100.1").await;
+    let (world, team) = World::opened("theirs", &server, &format!("{{{DESK}}}")).await;
+    let (name, spec) = ("www.theirs.example", "{name: www.theirs.example, targets: [192.0.2.1]}");
+    world.commit(&team, "www", spec).await;
+    let refused = world.record(&team, "www", "NotOurs").await.status.unwrap();
+    let told = message(&refused.conditions, "Ready");
+    assert!(
+        told.contains("198.51.100.1") && told.contains("spec.adoptions"),
+        "{told}"
+    );
+    assert_eq!(requests(&world, name).await, []);
+    // Nor is it asked to take it away.
+    world.delete(&team, "www").await;
+    world.claim(name, "Releasing").await;
+    assert_eq!(requests(&world, name).await, []);
+
+    let given = "{adoptions: [{name: www.theirs.example, namespaceSelector: {}}]}";
+    world.change_zone("theirs", given).await;
+    world.commit(&team, "www", spec).await;
+    world.record(&team, "www", "WaitingForDesk").await;
+    let replace = ("Replace".to_owned(), "A".to_owned(), vec!["192.0.2.1".to_owned()]);
+    assert_eq!(requests(&world, name).await, [replace]);
+    let taken = json!({"metadata": {"annotations": {"tremplin.dev/taken-by": "Camille"}}});
+    world.merge::<DnsClaim>(name, &taken).await;
+    let ours = set(name, "A", 300, &["192.0.2.1"]);
+    server.tamper("theirs.example", name, "A", Some(ours)).await;
+    let status = world.record(&team, "www", "Published").await.status.unwrap();
+    let told = message(&status.conditions, "Propagated");
+    assert!(told.contains("the answer before (its TTL of 7200 s)"), "{told}");
+    eventually("who took it has taken nothing else", async || {
+        let claim = world.cluster::<DnsClaim>().get(name).await.unwrap();
+        let said = claim.metadata.annotations.unwrap_or_default();
+        (!said.contains_key("tremplin.dev/taken-by")).then_some(())
+    })
+    .await;
+
+    // What the desk changed by itself is found when somebody asks, and is asked for again.
+    let other = set(name, "A", 300, &["192.0.2.2"]);
+    server.tamper("theirs.example", name, "A", Some(other)).await;
+    world.audit("theirs").await;
+    world.record(&team, "www", "WaitingForDesk").await;
+}
+
+#[tokio::test]
+async fn each_request_is_an_event_of_its_own() {
+    let server = Server::bind("each.example", "").await;
+    let (world, team) = World::opened("each", &server, &format!("{{{DESK}}}")).await;
+    let spec = "{name: app.each.example, mail: {preset: None}}";
+    world.commit(&team, "mail", spec).await;
+    for words in [
+        "app.each.example. 300 IN TXT \"v=spf1 -all\"",
+        "_dmarc.app.each.example. 300 IN TXT \"v=DMARC1",
+    ] {
+        has_event(&world, "default", "DnsClaim", "app.each.example", words).await;
+    }
+}

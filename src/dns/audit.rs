@@ -64,6 +64,12 @@ impl Audits {
     }
 }
 
+/// When somebody says that the zone is to be looked at: another time is another request.
+pub(super) fn requested(zone: &DnsZone) -> Option<Timestamp> {
+    let annotations = zone.metadata.annotations.as_ref()?;
+    annotations.get(AUDIT_REQUESTED_AT)?.parse().ok()
+}
+
 impl Dns {
     /// Every record at or below a zone's domain that can be read.
     pub(super) fn records_of(&self, zone: &Zone) -> BTreeSet<Key> {
@@ -121,18 +127,12 @@ impl Round<'_> {
         matches!(fault.reason, Reason::NotOurs | Reason::ProviderRefused).then_some(fault)
     }
 
-    /// When somebody says that the zone is to be looked at: another time is another request.
-    fn request(&self) -> Option<Timestamp> {
-        let annotations = self.object.metadata.annotations.as_ref()?;
-        annotations.get(AUDIT_REQUESTED_AT)?.parse().ok()
-    }
-
     /// Looks at the whole zone when it is time. What differs becomes work. Tells when to look again.
     pub(super) async fn audit(&mut self) -> Option<Duration> {
         let name = &self.zone.name;
         let told = self.facts.kept.last_audit_at.as_ref().map(|at| at.0);
         let last = self.dns.audits.last(name);
-        let request = self.request();
+        let request = requested(&self.object);
         let answered = match last {
             Some(last) => last.request,
             // A program before this one did what is no later than what it told, in whole seconds.

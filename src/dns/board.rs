@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use tremplin_core::api::dns::{ProgrammedSet, Request};
 use tremplin_core::dns::breaker::Touched;
 use tremplin_core::dns::status::Progress;
-use tremplin_core::dns::{Change, Fqdn, Reason};
+use tremplin_core::dns::{Change, Fqdn, Reason, RecordType};
 use tremplin_core::fault::Fault;
 
 use crate::key::Key;
@@ -46,6 +46,8 @@ struct Inner {
     stuck: HashMap<String, Fault<Reason>>,
     /// What a desk is asked to do, by claim.
     requests: HashMap<String, Vec<Request>>,
+    /// The TTL of what a desk is to change, by zone, name and type.
+    there: HashMap<String, BTreeMap<(Fqdn, RecordType), u32>>,
     /// What a provider said of what was written, by zone, and until when that is not asked again.
     deployed: HashMap<String, (Timestamp, Option<bool>)>,
     /// Names whose last write failed, by zone, and how often in a row each did alone.
@@ -262,6 +264,21 @@ impl Board {
             inner.requests.insert(claim.to_owned(), requests);
         }
         news
+    }
+
+    /// The TTL of what was last seen where a desk was to change something.
+    pub fn was_there(&self, zone: &str, place: &(Fqdn, RecordType)) -> Option<u32> {
+        self.lock().there.get(zone)?.get(place).copied()
+    }
+
+    /// Notes the TTL of what is seen where a desk is to change something; `None`: nothing is there.
+    pub fn note_there(&self, zone: &str, place: &(Fqdn, RecordType), ttl: Option<u32>) {
+        let mut inner = self.lock();
+        let there = inner.there.entry(zone.to_owned()).or_default();
+        match ttl {
+            Some(ttl) => drop(there.insert(place.clone(), ttl)),
+            None => drop(there.remove(place)),
+        }
     }
 
     // A poisoned lock only means that a reader panicked elsewhere: no code here leaves it half changed.

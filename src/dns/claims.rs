@@ -1,19 +1,22 @@
 //! The rounds of DnsClaims: they outlive their last use by the zone's quarantine, and show who holds a name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tremplin_core::api::dns::{ApprovalRequest, Request};
 use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::dns::admission::{Approval, unapproved};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
+use tremplin_core::dns::desk::{DONE_AT, TAKEN_BY};
 use tremplin_core::dns::judge::Judgement;
 use tremplin_core::dns::opened::OpenZone;
 use tremplin_core::dns::status::{ClaimFacts, claim_status};
 use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
+use tremplin_core::names::hash_of;
 
 use super::report::after;
 use super::{Dns, TOLERATED, cluster_key, until};
@@ -188,6 +191,10 @@ impl Dns {
         if claim.status.as_ref() == Some(&new) {
             return Ok(());
         }
+        if new.requests.is_empty() && self.forget_desk(claim).await? {
+            // It is another claim now, with a round of its own.
+            return Ok(());
+        }
         let unwritable = |error: serde_json::Error| Fault::transient(Reason::InternalError, error.to_string());
         let status = serde_json::to_value(&new).map_err(unwritable)?;
         let seen = Seen::Object(Box::new(claim.clone()));
@@ -200,6 +207,19 @@ impl Dns {
         Ok(())
     }
 
+    /// All that a desk was asked is done: who took that has not taken what comes next. Tells whether somebody had.
+    async fn forget_desk(&self, claim: &DnsClaim) -> Result<bool, Fault<Reason>> {
+        let said = |key: &&str| claim.annotations().contains_key(*key);
+        let was_asked = claim.status.as_ref().is_some_and(|status| !status.requests.is_empty());
+        let said: Vec<&str> = [TAKEN_BY, DONE_AT].into_iter().filter(said).collect();
+        if !was_asked || said.is_empty() {
+            return Ok(false);
+        }
+        let nothing: BTreeMap<_, _> = said.into_iter().map(|key| (key, Value::Null)).collect();
+        let change = json!({"metadata": {"annotations": nothing}});
+        self.change_claim(claim, &change).await.map(|()| true)
+    }
+
     /// What a desk is newly asked is an Event too.
     async fn tell_desk(&self, claim: &DnsClaim, seen: &Seen<DnsClaim>, requests: &[Request]) {
         let before = claim.status.as_ref().map(|status| status.requests.as_slice());
@@ -208,7 +228,8 @@ impl Dns {
             let notice = Notice {
                 warning: false,
                 reason: Reason::WaitingForDesk.as_str().to_owned(),
-                action: format!("{} {}", request.action, request.type_),
+                // Events of one action are joined, with the words of the first.
+                action: format!("{} {} {}", request.action, request.type_, hash_of(&request.text)),
                 note: request.text.clone(),
             };
             self.cluster.publish(&seen.reference(), notice).await;

@@ -15,14 +15,14 @@ use tremplin_core::dns::status::{Progress, Served, ZoneFacts, is_published, prov
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
-use super::audit::next_audit;
+use super::audit::{next_audit, requested};
 use super::authorities::Authorities;
 use super::board::Work;
 use super::outcome::left;
 use super::round::Audited;
 use super::write::{Asking, Task, not_written};
 use super::zones::ASK_SILENT_AGAIN;
-use super::{Dns, cluster_key};
+use super::{Dns, cluster_key, in_seconds};
 use crate::cluster::{self, Group, Item as _};
 use crate::dns_provider::authority::{self, Server};
 use crate::driver::{Cause, Outcome};
@@ -40,6 +40,17 @@ struct Looked {
     seen: Vec<Seen>,
     is_done: bool,
     request: Option<Request>,
+    /// Data of others that stand there.
+    foreign: Option<RrSet>,
+}
+
+/// What is known of a record set before the servers are asked.
+#[derive(Clone, Copy)]
+struct Known {
+    /// They were seen to answer as asked.
+    was_seen: bool,
+    /// It may be replaced.
+    is_ours: bool,
 }
 
 /// How what a server answers is compared.
@@ -71,7 +82,8 @@ impl Dns {
         let now = (self.now)();
         let kept = self.kept(object, zone);
         let mut work = self.board.take(&zone.name);
-        self.take_up_all(&mut work, zone, now);
+        let request = requested(object);
+        let is_audited = self.take_up_all(&mut work, zone, Audited { at: now, request });
         let mut task = self.task(&mut work, zone);
         let children_again = self.gate_delegations(zone, &authorities.servers, &mut task, &work);
         self.tell_kept(zone, &mut task);
@@ -92,23 +104,37 @@ impl Dns {
         let facts = ZoneFacts {
             authorities: Some(authorities.statuses(&zone.domain)),
             plan,
-            // Nothing is written by the operator: there is nothing to stop, nor to acknowledge.
-            kept: DnsZoneStatus { breaker: None, ..kept },
+            kept: DnsZoneStatus {
+                // Nothing is written by the operator: there is nothing to stop, nor to acknowledge.
+                breaker: None,
+                last_audit_at: if is_audited {
+                    Some(in_seconds(now))
+                } else {
+                    kept.last_audit_at
+                },
+                ..kept
+            },
             ..ZoneFacts::default()
         };
         self.tell_zone(object, facts, now).await?;
+        if is_audited {
+            self.audits.note(&zone.name, Audited { at: now, request });
+        }
         Ok(Outcome::Settled {
             again: [waits, silent, children_again, audit_again].into_iter().flatten().min(),
         })
     }
 
-    /// By the zone's interval everything is work: what the desk changed since is found by asking again.
-    fn take_up_all(&self, work: &mut Work, zone: &Zone, now: Timestamp) {
-        let last = self.audits.last(&zone.name);
-        if last.is_some_and(|last| !next_audit(last.at, zone, now).is_zero()) {
-            return;
+    /// By the zone's interval, and when somebody asks for it, everything is work: what the desk changed since is found by
+    /// asking again. Tells whether it is.
+    fn take_up_all(&self, work: &mut Work, zone: &Zone, now: Audited) -> bool {
+        let is_due = |last: Audited| {
+            let is_requested = now.request.is_some() && now.request != last.request;
+            is_requested || next_audit(last.at, zone, now.at).is_zero()
+        };
+        if !self.audits.last(&zone.name).is_none_or(is_due) {
+            return false;
         }
-        self.audits.note(&zone.name, Audited { at: now, request: None });
         work.records.extend(self.records_of(zone));
         for seen in self.claims.group(&Group::Name(zone.domain.to_string())) {
             if let cluster::Seen::Object(claim) = &*seen
@@ -117,6 +143,7 @@ impl Dns {
                 work.claims.insert(seen.key().name);
             }
         }
+        true
     }
 
     /// The claims about which a desk of this zone is asked something, or was when this program began.
@@ -126,7 +153,8 @@ impl Dns {
         names.filter(|name| !self.requests_before(name).is_empty()).collect()
     }
 
-    fn requests_before(&self, claim: &str) -> Vec<Request> {
+    /// What a desk is asked about a claim, or was when this program began.
+    pub(super) fn requests_before(&self, claim: &str) -> Vec<Request> {
         let noted = self.board.requests(claim);
         if !noted.is_empty() {
             return noted;
@@ -153,6 +181,7 @@ impl Desk<'_> {
             Vec::new()
         };
         let requests = self.note_requests(&asked);
+        self.note_there(&looked);
         let mut open = Work::default();
         for record in &task.records {
             if !self.tell_record(record, &looked, &requests) {
@@ -172,6 +201,19 @@ impl Desk<'_> {
         (open, plan)
     }
 
+    /// Notes what stands where something else is to be: caches hold it when it has gone.
+    fn note_there(&self, looked: &BTreeMap<Place, Looked>) {
+        for (place, looked) in looked {
+            let others = looked.seen.iter().filter_map(|seen| match seen {
+                Seen::Other(there, _) => Some(there.as_ref().map(|there| there.ttl)),
+                Seen::AsAsked | Seen::Silent(_) => None,
+            });
+            if let Some(ttl) = others.max() {
+                self.dns.board.note_there(&self.zone.name, place, ttl);
+            }
+        }
+    }
+
     /// What the servers say of everything that is asked for.
     async fn look(&self, task: &Task) -> BTreeMap<Place, Looked> {
         let mut asked: BTreeMap<Place, (Option<RrSet>, How)> = BTreeMap::new();
@@ -188,30 +230,38 @@ impl Desk<'_> {
         for set in task.records.iter().flat_map(|record| &record.included) {
             asked.insert((set.name.clone(), set.type_.clone()), (Some(set.clone()), How::Part));
         }
-        let known: BTreeSet<Place> = task
-            .records
-            .iter()
-            .filter(|record| record.was_written)
-            .flat_map(|record| &record.sets)
-            .map(|set| (set.name.clone(), set.type_.clone()))
-            .collect();
         let looks = asked.into_iter().map(async |(place, (set, how))| {
             let servers = self.authorities.servers.iter();
             let seen = servers.map(|server| self.ask(server, &place, set.as_ref(), how));
             let seen = futures::future::join_all(seen).await;
-            let was_seen = known.contains(&place);
-            let looked = self.judge(&place, set.as_ref(), how, was_seen, seen);
+            let looked = self.judge(&place, set.as_ref(), how, self.known(&place, task), seen);
             (place, looked)
         });
         futures::stream::iter(looks).buffer_unordered(AT_ONCE).collect().await
     }
 
-    fn judge(&self, (name, type_): &Place, set: Option<&RrSet>, how: How, was_seen: bool, seen: Vec<Seen>) -> Looked {
+    fn known(&self, (name, type_): &Place, task: &Task) -> Known {
+        let mut asking = task.records.iter().filter(|record| record.names().contains(name));
+        let was_seen = |record: &Asking| record.was_written && record.is_published(name, type_);
+        let requests = self.dns.requests_before(&self.claim_of(name));
+        let is_it = |request: &Request| (&*request.name, &*request.type_) == (name.as_str(), type_.as_str());
+        let is_ours = requests.iter().any(is_it)
+            || task.wants.get(name).is_some_and(|want| want.adopted)
+            || asking.clone().any(|record| record.is_published(name, type_));
+        Known {
+            was_seen: asking.any(was_seen),
+            is_ours,
+        }
+    }
+
+    fn judge(&self, (name, type_): &Place, set: Option<&RrSet>, how: How, known: Known, seen: Vec<Seen>) -> Looked {
+        let Known { was_seen, is_ours } = known;
         let wanted = Wanted {
             name,
             type_,
             set,
             was_seen,
+            is_ours,
         };
         let request = match how {
             How::Part => None,
@@ -221,6 +271,7 @@ impl Desk<'_> {
         Looked {
             is_done: wanted.is_done(&seen),
             request,
+            foreign: wanted.foreign(&seen).cloned(),
             seen,
         }
     }
@@ -285,11 +336,22 @@ impl Desk<'_> {
         requests: &BTreeMap<String, Vec<Request>>,
     ) -> bool {
         let served = self.served(record, looked);
-        let is_done = served.is_published() && self.closed.is_none();
-        let result = match self.why_not(record, requests) {
-            Some(fault) => Err(fault),
-            None => Ok(served),
+        let own = || {
+            record
+                .sets
+                .iter()
+                .filter_map(|set| looked.get(&(set.name.clone(), set.type_.clone())))
         };
+        let foreign = own().find_map(|looked| looked.foreign.as_ref());
+        // What others have there is looked at again by the zone's interval alone.
+        let is_done = self.closed.is_none() && (served.is_published() || foreign.is_some());
+        let fault = match &self.closed {
+            // What is published stays so.
+            Some(_) if record.was_written && served.is_published() => None,
+            Some(closed) => Some(closed.clone()),
+            None => self.why_not(record, requests).or_else(|| foreign.map(desk::not_ours)),
+        };
+        let result = fault.map_or_else(|| Ok(served), Err);
         self.dns.note(
             &record.key,
             Progress {
@@ -303,9 +365,6 @@ impl Desk<'_> {
     }
 
     fn why_not(&self, record: &Asking, requests: &BTreeMap<String, Vec<Request>>) -> Option<Fault<Reason>> {
-        if let Some(closed) = &self.closed {
-            return Some(closed.clone());
-        }
         let protected = |name: &&&Fqdn| !record.was_written && self.zone.safety.protected.contains(**name);
         if let Some(name) = record.names().iter().find(protected) {
             let message = format!("{name} is protected: nobody is asked to change it");
@@ -364,9 +423,14 @@ impl Desk<'_> {
             stage: stage.to_owned(),
         };
         if served.is_published() && !(record.was_written && is_published(&record.record)) {
-            // What was there before, nobody has read: that there was nothing is what caches hold of a new name.
+            let places = record.sets.iter().map(|set| (set.name.clone(), set.type_.clone()));
+            let before = places
+                .filter_map(|place| self.dns.board.was_there(&self.zone.name, &place))
+                .max();
+            // Of a name at which nothing was seen, caches hold that there was nothing.
             let negative = self.authorities.start.map(|start| Cached::Negative(start.negative_ttl));
-            served.held = negative.and_then(|cached| Held::from_now(cached, self.now));
+            let cached = before.map(Cached::Older).or(negative);
+            served.held = cached.and_then(|cached| Held::from_now(cached, self.now));
         }
         served
     }

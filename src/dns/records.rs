@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::json;
-use tremplin_core::api::DnsRecord;
-use tremplin_core::api::dns::{DeletionPolicy, DnsRecordStatus, Withdrawal};
+use tremplin_core::api::dns::{DeletionPolicy, DnsRecordStatus, ProgrammedSet, ProviderType, Request};
+use tremplin_core::api::{DnsClaim, DnsRecord};
 use tremplin_core::conditions::{self, READY};
 use tremplin_core::dns::claim::Occasion;
 use tremplin_core::dns::judge::programmed;
@@ -122,11 +122,11 @@ impl Dns {
         let Some(zone) = view.usable_zone() else { return Ok(()) };
         let asked = programmed(&view.judgement.sets);
         let before = neighbours::written(record);
-        let dropped = neighbours::dropped(before, &asked);
-        if let Some(claim) = &view.claim
-            && !dropped.is_empty()
-        {
-            self.withdraw(claim.clone(), dropped, Occasion::Change).await?;
+        if let Some(claim) = &view.claim {
+            let dropped = neighbours::dropped(&self.may_be_there(before, view, claim), &asked);
+            if !dropped.is_empty() {
+                self.withdraw(claim.clone(), dropped, Occasion::Change).await?;
+            }
         }
         let key = record_key(record);
         let (is_other, is_known) = match self.board.progress(&key) {
@@ -163,15 +163,14 @@ impl Dns {
         if record.spec.deletion_policy != Some(DeletionPolicy::Retain)
             && let Some(claim) = self.claim_of_leaving(record, &namespace)
         {
-            let programmed = record
-                .status
-                .as_ref()
-                .map(|status| status.programmed.clone())
-                .unwrap_or_default();
             let view = self.view(record);
-            // What was asked for and may be written although the status does not say so yet.
-            let asked = programmed_or_asked(&programmed, &view);
-            self.withdraw(claim, asked, Occasion::Departure).await?;
+            let mut left = self.may_be_there(neighbours::written(record), &view, &claim);
+            if !is_by_hand(&view) {
+                // What was asked for may be written although the status does not say so yet.
+                left.extend(programmed(&view.judgement.sets));
+            }
+            let withdrawn = neighbours::dropped(&left, &[]);
+            self.withdraw(claim, withdrawn, Occasion::Departure).await?;
         }
         let left: Vec<String> = finalizers
             .iter()
@@ -183,9 +182,24 @@ impl Dns {
         Ok(Outcome::Gone)
     }
 
+    /// What of these sets may be in the zone. Of a desk's, only what was seen there or is asked of it: it is not to take away
+    /// what others have.
+    fn may_be_there(&self, sets: &[ProgrammedSet], view: &View, claim: &DnsClaim) -> Vec<ProgrammedSet> {
+        if !is_by_hand(view) {
+            return sets.to_vec();
+        }
+        let requests = self.requests_before(&claim.name_any());
+        let is_asked = |set: &&ProgrammedSet| {
+            let is_it = |request: &Request| (&request.name, &request.type_) == (&set.name, &set.type_);
+            requests.iter().any(is_it)
+        };
+        let written = sets.iter().filter(|set| !set.hash.is_empty() || is_asked(set));
+        written.cloned().collect()
+    }
+
     /// The claim that covers a record that is about to go, if its namespace holds it: by the status, which outlives the
     /// zone, or by the zones that there are.
-    fn claim_of_leaving(&self, record: &DnsRecord, namespace: &str) -> Option<tremplin_core::api::DnsClaim> {
+    fn claim_of_leaving(&self, record: &DnsRecord, namespace: &str) -> Option<DnsClaim> {
         let named = record.status.as_ref().and_then(|status| status.claim.as_ref());
         let by_status = named.and_then(|claim| match &*self.claims.get(&cluster_key(&claim.name))? {
             Seen::Object(claim) => Some((**claim).clone()),
@@ -273,6 +287,12 @@ impl Dns {
     }
 }
 
+/// Whether humans at a desk write what is asked for.
+fn is_by_hand(view: &View) -> bool {
+    view.usable_zone()
+        .is_some_and(|zone| zone.provider == ProviderType::Request)
+}
+
 /// Whether the authoritative servers answered as asked when they were last asked.
 fn is_published(record: &DnsRecord) -> bool {
     let conditions = record.status.as_ref().map(|status| status.conditions.as_slice());
@@ -297,15 +317,4 @@ fn is_left(status: &DnsRecordStatus) -> bool {
 fn was_refused(record: &DnsRecord) -> bool {
     let reason = ready_reason(record);
     reason == Some(Reason::NotOurs.as_str()) || reason == Some(Reason::ProviderRefused.as_str())
-}
-
-/// Everything of a record that may be in the zone.
-fn programmed_or_asked(written: &[tremplin_core::api::dns::ProgrammedSet], view: &View) -> Vec<Withdrawal> {
-    let asked = programmed(&view.judgement.sets);
-    let all = written.iter().chain(&asked);
-    let withdrawal = |set: &tremplin_core::api::dns::ProgrammedSet| Withdrawal {
-        name: set.name.clone(),
-        type_: set.type_.clone(),
-    };
-    all.map(withdrawal).collect()
 }

@@ -140,7 +140,11 @@ async fn a_zone_without_marks_is_planned_without_them() {
             lines.collect::<String>()
         }
     };
-    let desk = ["new, Create new A", "there, Same there A", "other, Replace other A"];
+    let desk = [
+        "new, Create new A",
+        "there, Same there A",
+        "other, Foreign other A, refused NotOurs",
+    ];
     assert_eq!(planned(data, &records, provider("Request")).await, desk);
     let foreign = [
         "new, Create new A",

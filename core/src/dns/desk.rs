@@ -39,6 +39,8 @@ pub struct Wanted<'a> {
     pub set: Option<&'a RrSet>,
     /// Whether the servers were seen to answer so before.
     pub was_seen: bool,
+    /// Whether what is there may be replaced: it was published, asked for or given by the platform team before.
+    pub is_ours: bool,
 }
 
 impl Wanted<'_> {
@@ -48,9 +50,21 @@ impl Wanted<'_> {
         seen.contains(&Seen::AsAsked) && !seen.iter().any(is_other)
     }
 
+    /// Data of others that stand where something is asked for: a desk is not asked to change them on a team's word alone.
+    pub fn foreign<'a>(&self, seen: &'a [Seen]) -> Option<&'a RrSet> {
+        let there = seen.iter().find_map(|seen| match seen {
+            Seen::Other(there, _) => there.as_ref(),
+            Seen::AsAsked | Seen::Silent(_) => None,
+        });
+        there.filter(|_| self.set.is_some() && !self.is_ours)
+    }
+
     /// What the desk is asked: one thing for each name and type, whatever the number of servers. Where none answers,
     /// nothing is known to have been done, and nothing to have been undone.
     pub fn request(&self, seen: &[Seen], now: Timestamp) -> Option<Request> {
+        if self.foreign(seen).is_some() {
+            return None;
+        }
         let there = seen.iter().find_map(|seen| match seen {
             Seen::Other(there, _) => Some(there.as_ref()),
             Seen::AsAsked | Seen::Silent(_) => None,
@@ -70,14 +84,15 @@ impl Wanted<'_> {
                 let lines = lines(set);
                 ("Create", format!("Merci de créer :\n{lines}\nPlease create:\n{lines}"))
             }
-            (Some(_), Some(set)) => {
-                let lines = lines(set);
-                let french = format!("Merci de remplacer les enregistrements {type_} de {name} par :\n{lines}");
-                let english = format!("Please replace the {type_} records of {name} by:\n{lines}");
+            (Some(there), Some(set)) => {
+                let (there, lines) = (lines(there), lines(set));
+                let french = format!("Merci de remplacer :\n{there}\npar :\n{lines}");
+                let english = format!("Please replace what is there, all {type_} records of {name}, by:\n{lines}");
                 ("Replace", format!("{french}\n{english}"))
             }
-            (_, None) => {
-                let french = format!("Merci de supprimer les enregistrements {type_} de {name}.");
+            (there, None) => {
+                let there = there.map(|there| format!("\n{}", lines(there))).unwrap_or_default();
+                let french = format!("Merci de supprimer les enregistrements {type_} de {name}.{there}");
                 let english = format!("Please delete the {type_} records of {name}.");
                 ("Delete", format!("{french}\n{english}"))
             }
@@ -95,6 +110,21 @@ impl Wanted<'_> {
             text,
         }
     }
+}
+
+/// Data of others stand where a team asks for something.
+pub fn not_ours(there: &RrSet) -> Fault<Reason> {
+    let message = format!(
+        "{} {} is there already ({}), and nothing says that it is this namespace's",
+        there.name,
+        there.type_,
+        there.values.iter().cloned().collect::<Vec<_>>().join(", ")
+    );
+    let fix = format!(
+        "choose another name, or ask the platform team to give it to this namespace: {} in spec.adoptions of the DnsZone",
+        there.name
+    );
+    Fault::stalled(Reason::NotOurs, message, fix)
 }
 
 fn lines(set: &RrSet) -> String {
@@ -176,6 +206,7 @@ mod tests {
             type_: &RecordType::Txt,
             set,
             was_seen,
+            is_ours: true,
         };
         wanted.request(seen, at(100))
     }
@@ -205,6 +236,36 @@ mod tests {
         assert_eq!(replaced.action, "Replace");
         let deleted = asked(None, &[other(Some(set("a")))]).unwrap();
         assert_eq!((deleted.action.as_str(), deleted.values.len()), ("Delete", 0));
+    }
+
+    #[test]
+    fn a_desk_is_not_asked_to_change_what_others_have() {
+        let (name, type_, mine, theirs) = (name("app.z.org"), RecordType::Txt, set("a"), set("theirs"));
+        let wanted = |set| Wanted {
+            name: &name,
+            type_: &type_,
+            set,
+            was_seen: false,
+            is_ours: false,
+        };
+        let seen = [silent(), other(Some(theirs.clone()))];
+        assert_eq!(wanted(Some(&mine)).request(&seen, at(100)), None);
+        let fault = not_ours(wanted(Some(&mine)).foreign(&seen).unwrap());
+        assert_eq!(fault.reason, Reason::NotOurs);
+        assert!(fault.to_string().contains("(theirs)"), "{fault}");
+        for seen in [vec![other(None)], vec![silent()]] {
+            assert_eq!(wanted(Some(&mine)).request(&seen, at(100)).unwrap().action, "Create");
+        }
+        assert_eq!(wanted(None).request(&seen, at(100)).unwrap().action, "Delete");
+    }
+
+    #[test]
+    fn what_is_there_is_told_with_what_is_to_become_of_it() {
+        let replaced = asked(Some(&set("b")), &[other(Some(set("a")))]).unwrap().text;
+        let before = replaced.find("IN TXT \"a\"").unwrap();
+        assert!(before < replaced.find("IN TXT \"b\"").unwrap(), "{replaced}");
+        let deleted = asked(None, &[other(Some(set("a")))]).unwrap().text;
+        assert!(deleted.contains("app.z.org. 300 IN TXT \"a\""), "{deleted}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use tremplin_core::api::dns::ProviderType;
-use tremplin_core::dns::desk::{Seen, Wanted as Asked};
+use tremplin_core::dns::desk::{self, Seen, Wanted as Asked};
 use tremplin_core::dns::ownership::{Mark, is_kept};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, judge};
@@ -210,7 +210,7 @@ impl RecordPlan {
 fn planned(round: &Round<'_>, at: &At, want: &mut Want, current: &mut Sets) -> Planned {
     let zone = &at.zone;
     match zone.provider {
-        ProviderType::Request => return by_hand(want, current),
+        ProviderType::Request => return by_hand(want, current, &round.published(&want.name, at)),
         ProviderType::ExternalDns => {
             // The mark is in the DNSEndpoint: what is published is told by the statuses.
             let types = round.published(&want.name, at);
@@ -251,11 +251,12 @@ fn know_owner(want: &mut Want, current: &mut Sets, domain: &Fqdn) {
     }
 }
 
-/// What a desk is asked: there is no mark in its zone, and nothing is in the way.
-fn by_hand(want: &Want, current: &Sets) -> Planned {
+/// What a desk is asked: there is no mark in its zone, and what is `published` is told by the statuses.
+fn by_hand(want: &Want, current: &Sets, published: &BTreeSet<RecordType>) -> Planned {
     let nothing = BTreeMap::new();
     let here = current.get(&want.name).unwrap_or(&nothing);
     let types: BTreeSet<&RecordType> = want.sets.keys().chain(&want.withdraw).collect();
+    let mut conflict = None;
     let changes = types.into_iter().filter_map(|type_| {
         let (there, set) = (here.get(type_), want.sets.get(type_));
         let is_as_asked = there.map(|there| &there.values) == set.map(|set| &set.values);
@@ -269,17 +270,18 @@ fn by_hand(want: &Want, current: &Sets) -> Planned {
             type_,
             set,
             was_seen: false,
+            is_ours: want.adopted || published.contains(type_),
         };
-        asked.request(&[seen], want.owner.since)?;
+        let seen = [seen];
+        conflict = conflict.take().or_else(|| asked.foreign(&seen).map(desk::not_ours));
+        asked.request(&seen, want.owner.since)?;
         Some(Change {
             before: there.cloned(),
             after: set.cloned(),
         })
     });
-    Planned {
-        changes: changes.collect(),
-        conflict: None,
-    }
+    let changes = changes.collect();
+    Planned { changes, conflict }
 }
 
 /// What becomes of a set that is asked for.
