@@ -47,8 +47,17 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
         told.contains("not yet deployed by the provider").then_some(())
     })
     .await;
-    world.record(&blue, "app", "Published").await;
+    let status = world.record(&blue, "app", "Published").await.status.unwrap();
     assert_eq!(server.ask("app.slow.example", RecordType::A).await, ["192.0.2.1"]);
+    // Caches may have asked before: they hold for that long that there is nothing.
+    let start = server.ask("slow.example", RecordType::SOA).await;
+    let minimum = start[0].rsplit(' ').next().unwrap();
+    let told = message(&status.conditions, "Propagated");
+    assert!(
+        told.contains(&format!("the SOA's negative TTL of {minimum} s")),
+        "{told}"
+    );
+    assert!(status.visible_after.is_some());
     // A change of the TTL alone is published no sooner.
     let spec = "{name: app.slow.example, targets: [192.0.2.1], ttlSeconds: 900}";
     world.commit(&blue, "app", spec).await;
