@@ -228,7 +228,7 @@ pub struct DnsRecordStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready` always; `Reconciling` and `Stalled` only while true; `Accepted`, `Programmed`, `Published`, `Propagated`,
-    /// and `MailReady`, `Delegated`, `TargetResolves`, `DriftLoop` where they apply.
+    /// and `MailReady`, `Delegated`, `TargetResolves` where they apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -315,7 +315,7 @@ pub struct AuthorityAnswer {
 pub struct Drift {
     /// When it was last found.
     pub detected_at: Time,
-    /// What was found: `Changed`, `Missing` or `Mark` (the ownership mark).
+    /// What was found: `Changed` or `Missing`.
     pub kind: String,
     /// How often it was put right within the last hour.
     pub corrections: i32,

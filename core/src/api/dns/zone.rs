@@ -327,7 +327,7 @@ pub struct DnsZoneStatus {
     /// Since when data may be written that the provider was not told to publish, where that is a step of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpublished: Option<Time>,
-    /// When the credential ends, where the provider tells.
+    /// When the credential ends, where the provider or the Secret (`expires-at`) tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_expire_at: Option<Time>,
 }
