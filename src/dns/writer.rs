@@ -238,13 +238,13 @@ impl<'a> Writer<'a> {
 
     /// What is to be written instead of a batch that failed.
     async fn narrow(&mut self, batch: Vec<Group>, failure: Failure) -> Vec<Vec<Group>> {
-        // Noted at once: the round may be ended before it comes to more.
-        let suspected = self.board.suspects(&self.zone.name);
-        self.board.suspect(&self.zone.name, batch.iter().map(|(name, _)| name));
         if self.concerns_all(&failure).await {
             self.give_up(&batch, failure);
             return Vec::new();
         }
+        // Noted at once: the round may be ended before it comes to more.
+        let suspected = self.board.suspects(&self.zone.name);
+        self.board.suspect(&self.zone.name, batch.iter().map(|(name, _)| name));
         if let [(name, _)] = batch.as_slice() {
             let is_first = suspected.get(name).is_none_or(|times| *times == 0);
             self.fails_alone(name, failure, is_first);

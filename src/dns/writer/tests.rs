@@ -309,13 +309,16 @@ async fn what_concerns_all_is_not_asked_of_each() {
                 credential: Err(failure.clone()),
                 ..Fake::new(kind)
             };
-            let written = write(&fake, &wants(20), &Board::default()).await;
+            let board = Board::default();
+            let written = write(&fake, &wants(20), &board).await;
             assert_eq!(
                 (fake.calls().len(), written.untried.len()),
                 (1, 20),
                 "{kind:?} {failure:?}"
             );
             assert!(!written.is_complete());
+            // The next time they are written together again.
+            assert!(board.suspects("z").is_empty(), "{kind:?} {failure:?}");
             assert_eq!(written.whole, Some(failure));
         }
     }
