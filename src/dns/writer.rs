@@ -88,8 +88,6 @@ pub struct Writer<'a> {
     unanswered: Option<bool>,
     /// Nothing more is tried.
     stopped: Option<Failure>,
-    /// How many calls were begun with, where each is for one name.
-    begun: usize,
     written: Written,
 }
 
@@ -105,7 +103,6 @@ impl<'a> Writer<'a> {
             is_verified: false,
             unanswered: None,
             stopped: None,
-            begun: 0,
             written: Written::default(),
         }
     }
@@ -129,8 +126,9 @@ impl<'a> Writer<'a> {
                 self.done(done);
             }
             Atomicity::Set | Atomicity::Record => {
-                self.stepwise(sound).await;
-                self.stepwise(suspects).await;
+                for groups in self.taken(sound, suspects) {
+                    self.stepwise(groups).await;
+                }
             }
         }
         self.written
@@ -139,7 +137,6 @@ impl<'a> Writer<'a> {
     /// Where the provider does not compare before it writes, every new mark comes first and is read again, so that of
     /// two clusters that write at the same time one gives way.
     async fn stepwise(&mut self, groups: Vec<Group>) {
-        let groups = self.taken(groups);
         let is_new_mark = |change: &Change| change.before.is_none() && change.name().is_some_and(is_kept);
         let (marks, rest): (Vec<Group>, Vec<Group>) = groups
             .into_iter()
@@ -160,24 +157,34 @@ impl<'a> Writer<'a> {
         self.done(done);
     }
 
-    /// As many names as the account's rate has room for, so that the data follow their marks; the others come later.
-    fn taken(&mut self, groups: Vec<Group>) -> Vec<Group> {
-        let Some(rate) = self.provider.profile().rate else {
-            return groups;
+    /// As many names as the account has room for, so that the data follow their marks; the others come later. Half of the
+    /// room is for names that failed: they wait for no backlog to end.
+    fn taken(&mut self, sound: Vec<Group>, suspects: Vec<Group>) -> [Vec<Group>; 2] {
+        let Some(room) = self.provider.room() else {
+            return [sound, suspects];
         };
-        let windows = 2 * STEP.as_secs() / u64::from(rate.per_seconds.max(1));
-        let room = usize::try_from(u64::from(rate.writes) * windows.max(1)).unwrap_or(usize::MAX);
+        // There is always room for the first: when it is not taken, the provider says until when.
+        let first = sound.first().or(suspects.first());
+        let room = room.max(first.map_or(0, |(_, changes)| calls(changes)));
+        let share = if sound.is_empty() { room } else { room / 2 };
+        let (suspects, left) = self.fitting(suspects, share);
+        let (sound, _) = self.fitting(sound, room - share + left);
+        [sound, suspects]
+    }
+
+    /// As many names as fit, and the room that is left.
+    fn fitting(&mut self, groups: Vec<Group>, mut room: usize) -> (Vec<Group>, usize) {
         let mut taken = Vec::new();
         for (name, changes) in groups {
-            let calls = self.begun + changes.iter().map(calls).sum::<usize>();
-            if self.begun == 0 || calls <= room {
-                self.begun = calls;
-                taken.push((name, changes));
-            } else {
-                self.written.later.insert(name);
+            match room.checked_sub(calls(&changes)) {
+                Some(left) => {
+                    room = left;
+                    taken.push((name, changes));
+                }
+                None => drop(self.written.later.insert(name)),
             }
         }
-        taken
+        (taken, room)
     }
 
     /// Of names whose mark is not there alone, no more is written.
@@ -346,10 +353,8 @@ fn in_turns(groups: Vec<Group>, wants: &BTreeMap<Fqdn, Want>) -> Vec<Group> {
     all.into_iter().map(|(_, group)| group).collect()
 }
 
-/// How many calls a change takes where each is about one value.
-fn calls(change: &Change) -> usize {
-    let sets = change.before.iter().chain(&change.after);
-    sets.map(|set| set.values.len()).max().unwrap_or_default()
+fn calls(changes: &[Change]) -> usize {
+    changes.iter().map(Change::calls).sum()
 }
 
 /// As few batches as hold no more than `most` changes each.

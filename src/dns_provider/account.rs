@@ -92,9 +92,11 @@ pub(super) struct Account {
     rate: Option<Rate>,
     fence: Fence,
     turns: Mutex<Turns>,
+    /// Held while writes that belong together are made.
+    together: tokio::sync::Mutex<()>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Turns {
     /// When the last requests were, or will be made, in order.
     all: VecDeque<Instant>,
@@ -105,8 +107,12 @@ struct Turns {
 
 impl Account {
     fn new(rate: Option<Rate>, fence: Fence) -> Self {
-        let turns = Mutex::default();
-        Self { rate, fence, turns }
+        Self {
+            rate,
+            fence,
+            turns: Mutex::default(),
+            together: tokio::sync::Mutex::default(),
+        }
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {
@@ -129,6 +135,32 @@ impl Account {
             Kind::Read => Ok(()),
             Kind::Write => self.fence.pass(),
         }
+    }
+
+    /// How many more writes may be made, each of which waits for no longer than a request does. `None`: any number.
+    pub(super) fn room(&self) -> Option<usize> {
+        let (rate, now) = (self.rate?, Instant::now());
+        let mut turns = self.turns().clone();
+        let reserved = std::iter::repeat_with(|| turns.reserve(rate, Kind::Write, now));
+        Some(reserved.take_while(Result::is_ok).count())
+    }
+
+    /// Begins with writes that belong together: nobody else does while what this gives is held.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] where the rate would stop them in the middle.
+    pub(super) async fn together(&self, writes: usize) -> Result<tokio::sync::MutexGuard<'_, ()>, Failure> {
+        let alone = self.together.lock().await;
+        if let Some(rate) = self.rate {
+            let now = Instant::now();
+            let mut turns = self.turns().clone();
+            // What is there is looked up before each. What is more than the rate ever takes cannot but be stopped.
+            for _ in 0..writes.min(rate.writes as usize) {
+                turns.reserve(rate, Kind::Read, now)?;
+                turns.reserve(rate, Kind::Write, now)?;
+            }
+        }
+        Ok(alone)
     }
 
     fn open(&self) -> Result<(), Failure> {
@@ -225,6 +257,35 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::ZERO);
         writes.await;
         assert!(start.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_belongs_together_is_begun_only_where_it_comes_to_its_end() {
+        let rate = Rate {
+            per_seconds: 300,
+            ..RATE
+        };
+        let account = Account::new(Some(rate), Fence::default());
+        assert_eq!(account.room(), Some(5));
+        account.turn(Kind::Write).await.unwrap();
+        account.turn(Kind::Write).await.unwrap();
+        assert_eq!(account.room(), Some(3));
+        let busy = account.together(4).await.map(drop).unwrap_err();
+        assert!(
+            matches!(busy, Failure::Busy { after: Some(after) } if after.as_secs() == 306),
+            "{busy:?}"
+        );
+        let alone = account.together(3).await.unwrap();
+        assert!(futures::poll!(Box::pin(account.together(1))).is_pending());
+        for _ in 0..3 {
+            account.turn(Kind::Write).await.unwrap();
+        }
+        drop(alone);
+        assert!(account.together(1).await.is_err());
+        // What never fits is begun when there is nothing better to wait for.
+        tokio::time::advance(Duration::from_secs(306)).await;
+        account.together(6).await.map(drop).unwrap();
+        assert_eq!(Account::new(Some(RATE), Fence::default()).room(), Some(295));
     }
 
     #[tokio::test(start_paused = true)]

@@ -319,6 +319,10 @@ impl Provider for Gandi {
         Box::pin(async { Ok(self.sets(self.all().await?)) })
     }
 
+    fn room(&self) -> Option<usize> {
+        self.client.room()
+    }
+
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             for change in changes {

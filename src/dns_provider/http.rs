@@ -211,6 +211,19 @@ impl Client {
         }
     }
 
+    /// How many more writes may be made within about a minute; `None`: any number.
+    pub(super) fn room(&self) -> Option<usize> {
+        self.account.room()
+    }
+
+    /// Begins with writes that belong together: nobody else of the account does while what this gives is held.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] where the account's rate would stop them in the middle.
+    pub(super) async fn together(&self, writes: usize) -> Result<impl Drop + '_, Failure> {
+        self.account.together(writes).await
+    }
+
     /// The provider wants no more requests of any zone of the account before `after`.
     pub(super) fn busy(&self, after: Option<Duration>) -> Failure {
         self.account.close(after)

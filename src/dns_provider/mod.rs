@@ -51,6 +51,12 @@ pub trait Provider: Send + Sync {
     /// Every record set of the zone.
     fn read_all(&self) -> BoxFuture<'_, Result<Vec<RrSet>, Failure>>;
 
+    /// How many writes may be made within about a minute, after all that the account was used for; `None`: as many as
+    /// there is time for.
+    fn room(&self) -> Option<usize> {
+        None
+    }
+
     /// Makes these changes, in this order where they are not made at once. After an error nobody knows which were
     /// made: what is there is read before anything else is written.
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>>;

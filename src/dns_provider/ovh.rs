@@ -191,6 +191,10 @@ impl Provider for Ovh {
         })
     }
 
+    fn room(&self) -> Option<usize> {
+        self.access.client.room()
+    }
+
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(by_record::write(self, changes))
     }

@@ -243,6 +243,10 @@ impl Provider for PointDns {
         Box::pin(async { Ok(self.sets(&self.records(None).await?)) })
     }
 
+    fn room(&self) -> Option<usize> {
+        self.client.room()
+    }
+
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(by_record::write(self, changes))
     }

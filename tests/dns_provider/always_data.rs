@@ -7,7 +7,7 @@ use tremplin_core::dns::Change;
 use tremplin_e2e::dns::fake::{AlwaysData, FakeOptions};
 
 use super::server::{Server, ZONE};
-use super::zone::set;
+use super::zone::{read, set};
 
 #[tokio::test]
 async fn as_many_writes_as_are_taken_at_once_are_made_at_once() {
@@ -31,6 +31,30 @@ async fn as_many_writes_as_are_taken_at_once_are_made_at_once() {
         "{busy:?}"
     );
     server.provider().verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_type_takes_the_place_of_another_only_where_there_is_room_for_all_of_it() {
+    let server = Server::always_data().await;
+    let provider = server.provider();
+    let (address, mark) = (
+        set("app", "A", 600, &["192.0.2.1"]),
+        set("_tremplin.app", "TXT", 300, &["mine"]),
+    );
+    let mut changes = vec![Change::create(address.clone()), Change::create(mark.clone())];
+    changes.extend((0..45).map(|index| Change::create(set(&format!("app-{index}"), "A", 600, &["192.0.2.1"]))));
+    provider.write(&changes).await.unwrap();
+    assert_eq!(provider.room(), Some(3));
+    let more = set("_tremplin.app", "TXT", 300, &["mine, and more"]);
+    let swap = [
+        Change::replace(mark.clone(), more.clone()),
+        Change::delete(address.clone()),
+        Change::create(set("app", "CNAME", 600, &["lb.other.example"])),
+        Change::replace(more, mark.clone()),
+    ];
+    let busy = provider.write(&swap).await.unwrap_err();
+    assert!(matches!(busy, Failure::Busy { after: Some(_) }), "{busy:?}");
+    assert_eq!(read(&*provider, &["app", "_tremplin.app"]).await, [mark, address]);
 }
 
 #[tokio::test]

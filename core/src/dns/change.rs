@@ -51,6 +51,12 @@ impl Change {
         self.side().map(|set| &set.type_)
     }
 
+    /// How many calls it takes at most where each writes one value.
+    pub fn calls(&self) -> usize {
+        let sets = self.before.iter().chain(&self.after);
+        sets.map(|set| set.values.len()).max().unwrap_or_default()
+    }
+
     /// `Create`, `Replace` or `Delete`.
     pub fn action(&self) -> &'static str {
         match (&self.before, &self.after) {

@@ -28,6 +28,8 @@ struct Fake {
     loses_answer: Mutex<bool>,
     /// At this mark another cluster writes its own meanwhile.
     contested: Option<Fqdn>,
+    /// How many writes the account takes now.
+    room: Option<usize>,
     /// How long a call takes.
     takes: Duration,
     /// How many changes each call had.
@@ -44,8 +46,16 @@ impl Fake {
             credential: Ok(Credential::default()),
             loses_answer: Mutex::default(),
             contested: None,
+            room: None,
             takes: Duration::ZERO,
             calls: Mutex::default(),
+        }
+    }
+
+    fn with_room(room: usize) -> Self {
+        Self {
+            room: Some(room),
+            ..Self::new(ProviderType::AlwaysData)
         }
     }
 
@@ -121,6 +131,10 @@ impl Provider for Fake {
 
     fn read_all(&self) -> BoxFuture<'_, Result<Vec<RrSet>, Failure>> {
         async { Ok(self.everything()) }.boxed()
+    }
+
+    fn room(&self) -> Option<usize> {
+        self.room
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Failure>> {
@@ -277,11 +291,29 @@ async fn a_slow_provider_is_given_no_more_than_a_round_has_time_for() {
 }
 
 #[tokio::test]
-async fn no_more_names_are_marked_than_the_rate_has_room_for() {
-    let fake = Fake::new(ProviderType::AlwaysData);
+async fn no_more_names_are_marked_than_the_account_has_room_for() {
+    let fake = Fake::with_room(50);
     let written = write(&fake, &wants(60), &Board::default()).await;
     assert_eq!((written.done.len(), written.later.len()), (25, 35));
     assert_eq!(fake.calls().len(), 50);
+    // The account may have been used by another zone.
+    let fake = Fake::with_room(5);
+    let written = write(&fake, &wants(60), &Board::default()).await;
+    assert_eq!((written.done.len(), written.later.len()), (2, 58));
+}
+
+#[tokio::test]
+async fn names_that_failed_wait_for_no_backlog_to_end() {
+    let fake = Fake::with_room(20);
+    let board = Board::default();
+    for n in 0..60 {
+        board.fails("z", &name(&format!("n{n}")));
+    }
+    let mut all = wants(60);
+    all.extend((60..120).map(|n| want(&format!("n{n}"), Some("192.0.2.1"))));
+    let written = write(&fake, &all, &board).await;
+    assert_eq!(board.suspects("z").len(), 55, "half of the room is theirs");
+    assert_eq!(written.done.len(), 10);
 }
 
 #[test]
