@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tremplin_core::dns::ownership::is_kept;
-use tremplin_core::dns::plan::Want;
+use tremplin_core::dns::plan::{Want, restores};
 use tremplin_core::dns::profile::Atomicity;
 use tremplin_core::dns::{Change, Fqdn, RecordType, RrSet, Zone, breaker};
 
@@ -113,7 +113,9 @@ impl<'a> Writer<'a> {
             .iter()
             .flat_map(|(_, changes)| breaker::deleted(changes))
             .collect();
-        let groups = in_turns(groups, self.wants);
+        let mut groups = in_turns(groups, self.wants);
+        // A name that lost its data, as when something stopped a type that takes another's place, waits for no other.
+        groups.sort_by_key(|(_, changes)| !restores(changes));
         let failed = self.board.suspects(&self.zone.name);
         let (mut suspects, sound): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|(name, _)| failed.contains_key(name));

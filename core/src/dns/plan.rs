@@ -130,6 +130,25 @@ fn refused(fault: Fault<Reason>) -> Planned {
     }
 }
 
+/// Whether these changes of a name make data that its mark tells of and that is not there: it was removed by somebody
+/// else, or something stopped in the middle.
+pub fn restores(changes: &[Change]) -> bool {
+    let is_mark = |change: &Change| change.name().is_some_and(ownership::is_kept);
+    // The first change of a mark knows it as it is there.
+    let mut marks = BTreeMap::new();
+    for change in changes.iter().filter(|change| is_mark(change)) {
+        marks.entry(change.name()).or_insert(change.before.as_ref());
+    }
+    let there = marks.values().copied().flatten().filter_map(Mark::oldest);
+    let named: BTreeSet<RecordType> = there.flat_map(|mark| mark.types).collect();
+    // A mark that need not change names all that is to be there.
+    let is_named = |type_: &RecordType| marks.is_empty() || named.contains(type_);
+    let mut made = changes
+        .iter()
+        .filter(|change| change.before.is_none() && !is_mark(change));
+    made.any(|change| change.type_().is_some_and(is_named))
+}
+
 /// Whether somebody else's mark counts. Of two clusters the older claim wins. Within this one a namespace takes over what
 /// another left only with the platform team's word, although it holds the name: the claims may have been lost.
 fn is_of_another(mark: &Mark, want: &Want) -> bool {

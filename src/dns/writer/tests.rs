@@ -303,6 +303,25 @@ async fn no_more_names_are_marked_than_the_account_has_room_for() {
 }
 
 #[tokio::test]
+async fn a_name_whose_data_is_missing_comes_first() {
+    for kind in KINDS {
+        let fake = Fake {
+            room: Some(8),
+            ..Fake::new(kind)
+        };
+        let all = wants(9);
+        write(&fake, &[want("n8", Some("192.0.2.1"))].into(), &Board::default()).await;
+        fake.sets.lock().unwrap().remove(&name("n8"));
+        fake.calls();
+        let written = write(&fake, &all, &Board::default()).await;
+        assert!(written.done.contains(&name("n8")), "{kind:?}: {written:?}");
+        if kind != ProviderType::Rfc2136 {
+            assert_eq!(written.done.len(), 4, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn names_that_failed_wait_for_no_backlog_to_end() {
     let fake = Fake::with_room(20);
     let board = Board::default();

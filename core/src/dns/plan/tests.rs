@@ -446,6 +446,24 @@ fn any_sets() -> impl Strategy<Value = Vec<RrSet>> {
     })
 }
 
+#[test]
+fn data_that_the_mark_tells_of_and_that_is_not_there_is_restored() {
+    let (a, cname) = (set("app.z.org", "A", "192.0.2.1"), set("app.z.org", "CNAME", "lb.org"));
+    let both = ours("app.z.org", &["A", "CNAME"]);
+    for (there, wanted, is_restored) in [
+        (vec![], &a, false),
+        (vec![a.clone(), ours("app.z.org", &["A"])], &cname, false),
+        (vec![a.clone(), both.clone()], &cname, true),
+        (vec![both], &cname, true),
+        (vec![ours("app.z.org", &["A"])], &a, true),
+        (vec![a.clone(), ours("app.z.org", &["A"])], &a, false),
+    ] {
+        let wanted = want("app.z.org", std::slice::from_ref(wanted));
+        let planned = plan(&wanted, &by_name(there.clone()), &shared(), &profile(Atomicity::Record));
+        assert_eq!(restores(&planned.changes), is_restored, "{there:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_plan_that_was_carried_out_leaves_nothing_to_do_and_never_touches_what_is_foreign(
