@@ -1,6 +1,7 @@
 //! Whether a zone may be written now: its mode, its pause and its breaker; and what is told of changes that wait.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tremplin_core::api::dns::{Breaker, PlannedChange};
 use tremplin_core::dns::plan::{Planned, Want};
@@ -96,19 +97,20 @@ impl Round<'_> {
         acknowledged.is_some_and(|time| *time == tripped_at.0.to_string())
     }
 
-    /// Nothing may be written: what would be is told, on the zone and on the claims that wait for it.
+    /// Nothing may be written: what would be is told, on the zone and on the claims that wait for it. Tells
+    /// when to try that again, should it fail.
     pub(super) async fn tell_waiting(
         &mut self,
         task: &Task,
         planned: &BTreeMap<Fqdn, Planned>,
         changes: &[Change],
         fault: &Fault<Reason>,
-    ) {
+    ) -> Option<Duration> {
         let conflicts = planned
             .iter()
             .filter_map(|(name, planned)| refused_change(task.wants.get(name)?, planned));
         self.facts.plan = changes.iter().map(planned_change).chain(conflicts).collect();
-        self.not_withdrawn(task, planned, fault).await;
+        self.not_withdrawn(task, planned, fault).await
     }
 
     pub(super) fn forget_old_deletions(&mut self) {

@@ -465,9 +465,9 @@ impl Desk<'_> {
         };
         let (left, why) = left(claim, why);
         let is_done = left.is_empty();
-        self.dns.strike_off(claim, left).await;
+        let failed = self.dns.strike_off(claim, left).await;
         self.dns.note_stuck(&object, why);
-        is_done
+        is_done && failed.is_none()
     }
 }
 

@@ -25,6 +25,8 @@ use crate::key::Key;
 
 /// When a provider that did not answer or was asked too often is tried again.
 const PROVIDER_AGAIN: Duration = Duration::from_secs(5);
+/// When a claim that somebody else changed meanwhile is written again.
+const CROSSED_AGAIN: Duration = Duration::from_secs(1);
 /// How often that is doubled for one name that fails again and again.
 const MOST_DOUBLED: u32 = 6;
 /// When a provider that refuses all of a zone, which takes a human, is tried again.
@@ -125,17 +127,29 @@ impl Dns {
         }
     }
 
-    /// `left`: the withdrawals that stay on a claim.
-    pub(super) async fn strike_off(&self, claim: &DnsClaim, left: Vec<Withdrawal>) {
+    /// `left`: the withdrawals that stay on a claim. Tells when that is to be tried again, should it fail.
+    pub(super) async fn strike_off(&self, claim: &DnsClaim, left: Vec<Withdrawal>) -> Option<Duration> {
         if left.len() == claim.spec.withdrawals.len() {
-            return;
+            return None;
         }
         let change = serde_json::json!({"spec": {"withdrawals": left}});
-        if let Err(fault) = self.change_claim(claim, &change).await {
-            // The claim's own round passes them on again.
-            tracing::debug!(%fault, "failed to strike off withdrawals");
-            let name = claim.metadata.name.as_deref().unwrap_or_default();
-            let _ = self.wake.claims.send((cluster_key(name), Cause::Related));
+        let fault = self
+            .change_claim(&self.with_newest_status(claim), &change)
+            .await
+            .err()?;
+        tracing::debug!(%fault, "failed to strike off withdrawals");
+        Some(match fault.reason {
+            Reason::Conflict => CROSSED_AGAIN,
+            _ => PROVIDER_AGAIN,
+        })
+    }
+
+    /// A claim as it is known now, if it still asks for the same: its own round may have told something on it meanwhile.
+    fn with_newest_status(&self, claim: &DnsClaim) -> DnsClaim {
+        let of = |claim: &DnsClaim| (claim.metadata.uid.clone(), claim.metadata.generation);
+        match self.claims.get(&cluster_key(&claim.name_any())).as_deref() {
+            Some(Seen::Object(known)) if of(known) == of(claim) => (**known).clone(),
+            _ => claim.clone(),
         }
     }
 
@@ -259,8 +273,14 @@ impl Round<'_> {
         going_on
     }
 
-    /// Withdrawals of which nothing is left are struck off the claim.
-    pub(super) async fn withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, written: &Written) {
+    /// Withdrawals of which nothing is left are struck off the claim. Tells when that is to be tried again, should it fail.
+    pub(super) async fn withdrawn(
+        &self,
+        task: &Task,
+        planned: &BTreeMap<Fqdn, Planned>,
+        written: &Written,
+    ) -> Option<Duration> {
+        let mut again = None;
         for claim in &task.claims {
             let why = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name).ok()?;
@@ -270,22 +290,31 @@ impl Round<'_> {
                 failed.or_else(conflict).or_else(|| task.why_not_withdrawn(withdrawal))
             };
             let (left, why) = left(claim, why);
-            self.dns.strike_off(claim, left).await;
-            if claim.spec.withdrawals.iter().any(|withdrawal| {
+            let failed = self.dns.strike_off(claim, left).await;
+            again = [again, failed].into_iter().flatten().min();
+            let may_pass = |withdrawal: &Withdrawal| {
                 let name = Fqdn::parse(&withdrawal.name);
                 name.is_ok_and(|name| written.may_pass(&name))
-            }) {
+            };
+            if failed.is_some() || claim.spec.withdrawals.iter().any(may_pass) {
                 let name = claim.metadata.name.as_deref().unwrap_or_default();
                 self.dns.board.claim(&self.zone.name, name);
             }
             // What was struck off or is told anew wakes the claim; what stays as it was waits for the next audit.
             self.stuck(claim, why);
         }
+        again
     }
 
     /// Where nothing may be written, the withdrawals of which nothing of ours is in the zone are struck off: a record that
-    /// was never written keeps no name. The others wait, as `fault` says.
-    pub(super) async fn not_withdrawn(&self, task: &Task, planned: &BTreeMap<Fqdn, Planned>, fault: &Fault<Reason>) {
+    /// was never written keeps no name. The others wait, as `fault` says. Tells when to strike off again, should it fail.
+    pub(super) async fn not_withdrawn(
+        &self,
+        task: &Task,
+        planned: &BTreeMap<Fqdn, Planned>,
+        fault: &Fault<Reason>,
+    ) -> Option<Duration> {
+        let mut again = None;
         for claim in &task.claims {
             let why = |withdrawal: &Withdrawal| {
                 let planned = planned.get(&Fqdn::parse(&withdrawal.name).ok()?)?;
@@ -294,9 +323,11 @@ impl Round<'_> {
                 task.why_not_withdrawn(withdrawal).or_else(|| (!is_gone).then(why))
             };
             let (left, why) = left(claim, why);
-            self.dns.strike_off(claim, left).await;
+            let failed = self.dns.strike_off(claim, left).await;
+            again = [again, failed].into_iter().flatten().min();
             self.stuck(claim, why);
         }
+        again
     }
 
     pub(super) fn all_stuck(&self, claims: &[DnsClaim], fault: &Fault<Reason>) {

@@ -279,11 +279,11 @@ impl Round<'_> {
         let groups = groups(planned, &held);
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         if let Some(fault) = self.may_not_write(&changes) {
-            self.tell_waiting(&task, planned, &changes, &fault).await;
+            let again = self.tell_waiting(&task, planned, &changes, &fault).await;
             self.dns.refuse(&asking, &fault);
             // Tried again when the zone changes: nothing is lost.
             self.dns.board.give_back(&self.zone.name, work);
-            return None;
+            return again;
         }
         self.trust_what_is_as_asked(planned);
         let written = match self.write(groups, &task.wants).await {
@@ -297,10 +297,10 @@ impl Round<'_> {
         left.note(as_planned.filter_map(|name| task.wants.get(name)), &reading, self.zone);
         self.memory.keep(left);
         asking = self.told_failures(asking, &written);
-        self.withdrawn(&task, planned, &written).await;
+        let strike_again = self.withdrawn(&task, planned, &written).await;
         let try_again = self.try_again(&written);
         let again = self.check(asking, &changes).await;
-        [again, try_again].into_iter().flatten().min()
+        [again, try_again, strike_again].into_iter().flatten().min()
     }
 }
 
