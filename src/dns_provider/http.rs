@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use super::account::{Account, Kind};
+use super::words::words;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -178,8 +179,8 @@ impl Client {
             ))));
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            let text = String::from_utf8_lossy(&answer.body);
-            return Err(Failure::Unavailable(self.message(status, &text)));
+            let words = words(content_type(&answer), &answer.body);
+            return Err(Failure::Unavailable(self.message(status, &words)));
         }
         if status.is_success() && content_type(&answer) == "text/html" {
             // Somebody in between, such as a sign-in page: the provider may never have heard of the request.

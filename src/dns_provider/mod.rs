@@ -18,6 +18,7 @@ mod rfc2136;
 mod route53;
 mod scaleway;
 mod secret;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -81,6 +81,11 @@ impl Access {
     pub(super) async fn send(&self, call: Call) -> Result<Answer, Failure> {
         let ahead = self.ahead().await?;
         let answer = self.client.send_signed(call, |call| self.sign(call, ahead)).await?;
+        if !answer.status.is_success() {
+            // What their support asks for. It is another each time: in a message it would be news each time.
+            let query = answer.headers.get("x-ovh-queryid").and_then(|id| id.to_str().ok());
+            tracing::info!(status = answer.status.as_u16(), query, "OVHcloud refused a call");
+        }
         // Their clock went another way than ours since.
         if answer.status == StatusCode::BAD_REQUEST && error(&answer).error_code.as_deref() == Some("QUERY_TIME_OUT") {
             *self.ahead.lock().await = None;
@@ -178,10 +183,8 @@ impl Access {
 
     fn words(&self, answer: &Answer) -> String {
         let Error { message, error_code } = error(answer);
-        let query = answer.headers.get("x-ovh-queryid").and_then(|id| id.to_str().ok());
         let code = error_code.map(|code| format!(" ({code})")).unwrap_or_default();
-        let query = query.map(|id| format!(" (query {id})")).unwrap_or_default();
-        self.client.message(answer.status, &format!("{message}{code}{query}"))
+        self.client.message(answer.status, &format!("{message}{code}"))
     }
 }
 
