@@ -31,6 +31,17 @@ impl Work {
     }
 }
 
+/// A claim with withdrawals, as it was when its zone was told of them: what it asks for is the same as long as this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The DnsZone that was told.
+    pub zone: String,
+    /// Which claim of that name it is.
+    pub uid: Option<String>,
+    /// Which spec it has.
+    pub generation: Option<i64>,
+}
+
 /// What the rounds tell each other.
 #[derive(Default)]
 pub struct Board(Mutex<Inner>);
@@ -42,6 +53,8 @@ struct Inner {
     progress: HashMap<Key, Progress>,
     /// What records ask for that are to be looked at for no other reason than that they ask for it.
     asked: HashMap<Key, Vec<ProgrammedSet>>,
+    /// The claims of whose withdrawals their zone was told.
+    given: HashMap<String, Given>,
     /// Why the withdrawals of a claim are not done.
     stuck: HashMap<String, Fault<Reason>>,
     /// What a desk is asked to do, by claim.
@@ -232,6 +245,17 @@ impl Board {
         inner.asked.remove(record);
     }
 
+    /// Notes that a zone is told of a claim's withdrawals; `None`: it has none. Tells whether that is news.
+    pub fn note_given(&self, claim: &str, given: Option<Given>) -> bool {
+        let mut inner = self.lock();
+        let news = inner.given.get(claim) != given.as_ref();
+        match given {
+            Some(given) => drop(inner.given.insert(claim.to_owned(), given)),
+            None => drop(inner.given.remove(claim)),
+        }
+        news
+    }
+
     /// Why the withdrawals of a claim are not done.
     pub fn stuck(&self, claim: &str) -> Option<Fault<Reason>> {
         self.lock().stuck.get(claim).cloned()
@@ -352,6 +376,32 @@ mod tests {
         assert!(!board.is_behind(ZONE));
         note(false);
         assert!(board.is_behind(ZONE));
+    }
+
+    #[test]
+    fn withdrawals_are_news_to_a_zone_once_for_each_spec() {
+        let board = Board::default();
+        let given = |zone: &str, uid: &str, generation| {
+            Some(Given {
+                zone: zone.into(),
+                uid: Some(uid.into()),
+                generation: Some(generation),
+            })
+        };
+        for news in [
+            given(ZONE, "u1", 1),
+            given(ZONE, "u1", 2),
+            given("other", "u1", 2),
+            given("other", "u2", 2),
+            None,
+            given("other", "u2", 2),
+        ] {
+            assert!(board.note_given("app.z.org", news.clone()), "{news:?}");
+            // Whatever is told of it meanwhile.
+            let why = Fault::stalled(Reason::CredentialInvalid, "in words that are others each time", "");
+            board.note_stuck("app.z.org", Some(why));
+            assert!(!board.note_given("app.z.org", news.clone()), "{news:?}");
+        }
     }
 
     #[test]

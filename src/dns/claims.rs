@@ -18,6 +18,7 @@ use tremplin_core::fault::Fault;
 use tremplin_core::labels;
 use tremplin_core::names::hash_of;
 
+use super::board::Given;
 use super::report::after;
 use super::{Dns, TOLERATED, cluster_key, until};
 use crate::cluster::{Group, Notice, Seen};
@@ -153,18 +154,32 @@ impl Dns {
         used.count()
     }
 
+    /// Tells the zone of withdrawals once: this round is also woken by what the zone says of them, and each would wake the
+    /// other for ever where a provider says it in other words each time. What the zone cannot do it tries again by itself.
     fn pass_on_withdrawals(&self, claim: &DnsClaim, open: Option<&OpenZone>) {
         let name = claim.name_any();
         if claim.spec.withdrawals.is_empty() {
+            self.board.note_given(&name, None);
             self.board.note_stuck(&name, None);
             return;
         }
         match open {
             Some(open) if open.zone.is_ok() => {
-                self.board.claim(&open.name, &name);
-                let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
+                let given = Given {
+                    zone: open.name.clone(),
+                    uid: claim.metadata.uid.clone(),
+                    generation: claim.metadata.generation,
+                };
+                let is_news = self.board.note_given(&name, Some(given));
+                // The change of a record that is in the way wakes this round.
+                let stuck = self.board.stuck(&name);
+                if is_news || stuck.is_some_and(|why| why.reason == Reason::WaitingForRecord) {
+                    self.board.claim(&open.name, &name);
+                    let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
+                }
             }
             _ => {
+                self.board.note_given(&name, None);
                 let why = format!("there is no DnsZone {} that can be used", claim.spec.zone);
                 self.board
                     .note_stuck(&name, Some(Fault::stalled(Reason::NoZone, why, "")));

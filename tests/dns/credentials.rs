@@ -71,6 +71,39 @@ async fn a_credential_that_is_revoked_while_the_operator_runs_is_told_and_taken_
     fake.assert_clean();
 }
 
+#[tokio::test]
+async fn a_revoked_credential_is_tried_rarely_while_something_is_to_be_withdrawn() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::Ovh(Ovh::start(FakeOptions::new("leaver.example")).await.unwrap());
+    let Server::Ovh(fake) = &server else { unreachable!() };
+    let spec = "{claims: {releaseAfterSeconds: 3600}}";
+    world.open("leaver", "leaver.example", &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    let commit = async |name: &str, domain: &str| {
+        let spec = format!("{{name: {name}.{domain}, targets: [192.0.2.1]}}");
+        world.commit(&blue, name, &spec).await;
+        world.record(&blue, name, "Published").await;
+    };
+    commit("left", "leaver.example").await;
+    fake.expire_credentials();
+    world.delete(&blue, "left").await;
+    world.claim("left.leaver.example", "Orphaned").await;
+    world.zone("leaver", "CredentialInvalid").await;
+
+    fake.forget_calls();
+    let elsewhere = Server::bind("elsewhere.example", "").await;
+    world.open("elsewhere", "elsewhere.example", &elsewhere, "").await;
+    for n in 0..5 {
+        commit(&format!("n{n}"), "elsewhere.example").await;
+    }
+    assert!(fake.count() <= 4, "nothing changed: {:?}", fake.calls());
+
+    fake.renew_credentials();
+    commit("after", "leaver.example").await;
+    world.claim("left.leaver.example", "Releasing").await;
+}
+
 /// The zone of OVHcloud whose credential ends in so many days, once its credential was tried.
 async fn ends_in(days: i64, name: &str) -> (DnsZoneStatus, Timestamp) {
     let (_, client) = start().await;

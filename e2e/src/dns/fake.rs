@@ -37,6 +37,7 @@ mod txt;
 mod zone;
 
 pub use always_data::AlwaysData;
+use exchange::answer_id;
 pub use exchange::{Call, Incoming, Outcome, Reply};
 pub use gandi::Gandi;
 use limit::Bucket;

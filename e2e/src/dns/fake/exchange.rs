@@ -1,5 +1,6 @@
 //! A request as a service sees it, and what it answers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
@@ -77,6 +78,12 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+}
+
+/// What tells one answer from every other, as services put it into them.
+pub(super) fn answer_id() -> String {
+    static ANSWERS: AtomicU64 = AtomicU64::new(1);
+    format!("EU.ext-{}.fake", ANSWERS.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Reply {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Row, Service, txt, zone};
+use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Row, Service, answer_id, txt, zone};
 use crate::dns::query::Record;
 
 mod access;
@@ -375,5 +375,5 @@ fn not_found(message: &str) -> Reply {
 
 fn refused(status: u16, class: &str, message: &str) -> Reply {
     let body = json!({"class": class, "message": message, "details": {}});
-    Reply::json(status, &body).header("x-ovh-queryid", "EU.ext-1.fake")
+    Reply::json(status, &body).header("x-ovh-queryid", answer_id())
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Service, zone};
+use super::{Calls, Fake, FakeOptions, Incoming, Limit, Outcome, Published, Reply, Service, answer_id, zone};
 use crate::dns::query::Record;
 
 mod batch;
@@ -228,7 +228,11 @@ fn xml(status: u16, root: &str, content: &str) -> Reply {
 fn refused(status: u16, code: &str, message: &str) -> Reply {
     let message = quick_xml::escape::escape(message);
     let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
-    xml(status, "ErrorResponse", &format!("{error}<RequestId>fake</RequestId>"))
+    xml(
+        status,
+        "ErrorResponse",
+        &format!("{error}<RequestId>{}</RequestId>", answer_id()),
+    )
 }
 
 /// The refusal of a batch, whose message names all that is wrong.

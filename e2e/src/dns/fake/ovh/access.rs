@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
-use super::super::{Incoming, Reply};
+use super::super::{Incoming, Reply, answer_id};
 use crate::dns::daemon::{hex, random};
 
 /// How far the server's clock is ahead of ours, in seconds.
@@ -111,7 +111,7 @@ fn grants((method, pattern): &(String, String), called: &str, path: &str) -> boo
 
 fn refused(status: u16, code: &str, message: &str) -> Reply {
     let body = json!({"errorCode": code, "httpCode": status.to_string(), "message": message});
-    Reply::json(status, &body).header("x-ovh-queryid", "EU.ext-2.fake")
+    Reply::json(status, &body).header("x-ovh-queryid", answer_id())
 }
 
 fn word() -> Result<String> {
