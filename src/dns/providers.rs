@@ -36,7 +36,8 @@ impl Providers {
 
 #[derive(Clone)]
 struct Client {
-    made_from: MadeFrom,
+    /// `None`: it is made again at the next round. It lives until then, and with it the pace of its account.
+    made_from: Option<MadeFrom>,
     provider: Arc<dyn Provider>,
     memory: Arc<Memory>,
     /// Whether its credential was found good, and the zone's status says so.
@@ -72,12 +73,12 @@ impl Dns {
         let settings = &object.spec.provider;
         let secret_name = settings.secret_ref.as_ref().map(|secret| secret.name.clone());
         let ca_name = settings.ca_secret_ref.as_ref().map(|secret| secret.name.clone());
-        let made_from = MadeFrom {
+        let made_from = Some(MadeFrom {
             generation: object.metadata.generation,
             uid: object.metadata.uid.clone(),
             secret: secret_name.as_ref().and_then(|name| self.secret_version(name)),
             ca: ca_name.as_ref().and_then(|name| self.secret_version(name)),
-        };
+        });
         if let Some(known) = self.clients().get(&name).filter(|known| known.made_from == made_from) {
             return Ok(Ready {
                 provider: known.provider.clone(),
@@ -142,7 +143,10 @@ impl Dns {
 
     /// The client of a zone is made anew at the next round, and its credential checked.
     pub(super) fn forget_provider(&self, name: &str) {
-        self.clients().remove(name);
+        if let Some(client) = self.clients().get_mut(name) {
+            client.made_from = None;
+            client.is_verified = false;
+        }
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<String, Client>> {
