@@ -234,6 +234,17 @@ async fn data_of_others_is_left_alone_until_the_platform_team_gives_it() {
         .await;
     let refused = world.record(&blue, "www", "NotOurs").await.status.unwrap();
     assert!(refused.conflict.unwrap().reason.contains("did not write"));
+    // Nor is anything put beside it, or below it.
+    for (object, spec) in [
+        ("beside", "{name: mail.given.example, targets: ['2001:db8::1']}"),
+        (
+            "below",
+            "{name: _acme-challenge.www.given.example, type: TXT, values: [token]}",
+        ),
+    ] {
+        world.commit(&blue, object, spec).await;
+        world.record(&blue, object, "NotOurs").await;
+    }
     assert_eq!(server.all("given.example").await, before);
     let adoption = "{adoptions: [{name: www.given.example, namespaceSelector: {matchLabels: {dns: 'yes'}}}]}";
     world.change_zone("given", adoption).await;
@@ -244,6 +255,8 @@ async fn data_of_others_is_left_alone_until_the_platform_team_gives_it() {
         ["elsewhere.example.org."]
     );
     assert_eq!(server.current("given.example", "www.given.example", "A").await, None);
+    world.record(&blue, "below", "Published").await;
+    world.record(&blue, "beside", "NotOurs").await;
     assert_eq!(server.ask("mail.given.example", RecordType::MX).await.len(), 1);
 }
 

@@ -1,6 +1,6 @@
 //! What is at the names that something is asked for, and what that comes to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -128,7 +128,11 @@ pub async fn plan(
         .map(|(name, want)| (name.clone(), want.clone()))
         .collect();
     if !doubted.is_empty() {
-        let names = names(&doubted, &zone.domain);
+        let names: BTreeSet<Fqdn> = doubted
+            .values()
+            .filter_map(|want| want.names_in_doubt(&zone.domain).ok())
+            .flatten()
+            .collect();
         current.retain(|name, _| !names.contains(name));
         current.extend(write::read(provider, &names).await?);
         planned.extend(plan_all(&doubted, &current, zone, provider.profile()));
@@ -194,7 +198,6 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use futures::FutureExt as _;
@@ -322,6 +325,7 @@ mod tests {
             sets: [(RecordType::A, data(value))].into(),
             withdraw: BTreeSet::new(),
             adopted: false,
+            above: Vec::new(),
         };
         [(app(), want)].into()
     }

@@ -10,7 +10,7 @@ use tremplin_core::dns::gathered::{Gathered, Said, gather, is_noted};
 use tremplin_core::dns::judge::programmed;
 use tremplin_core::dns::neighbours::written;
 use tremplin_core::dns::ownership::Owner;
-use tremplin_core::dns::plan::{self, Planned, Sets, Want};
+use tremplin_core::dns::plan::{self, Above, Planned, Sets, Want};
 use tremplin_core::dns::profile::Profile;
 use tremplin_core::dns::status::{Finding, Progress};
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
@@ -212,7 +212,8 @@ impl Dns {
         let labels = self
             .namespaces
             .get(&cluster_key(namespace))
-            .map(|known| known.labels.clone());
+            .map(|known| known.labels.clone())
+            .unwrap_or_default();
         let want = Want {
             name: name.clone(),
             owner: Owner {
@@ -222,7 +223,8 @@ impl Dns {
             },
             sets,
             withdraw,
-            adopted: claim::is_adopted(name, zone, &labels.unwrap_or_default()),
+            adopted: claim::is_adopted(name, zone, &labels),
+            above: Above::of(name, zone, &labels),
         };
         task.wants.insert(name.clone(), want);
         if !kept.is_empty() {

@@ -81,10 +81,10 @@ async fn records_of_one_commit_are_judged_together() {
 }
 
 #[tokio::test]
-async fn what_is_not_at_a_name_itself_is_not_in_the_way() {
+async fn what_a_wildcard_or_the_owner_has_there_is_not_in_the_way() {
     let data = "*.wild IN A 192.0.2.9\n*.team IN A 192.0.2.7\nchild IN NS ns.example.org.\nmine IN NS ns1.example.org.\nmine IN NS ns2.example.org.\n\
         mine._tremplin IN TXT \"heritage=tremplin,cluster=c,namespace=old,since=2026-01-01T00:00:00Z,types=NS\"\n\
-        moved IN A 192.0.2.7\n\
+        moved IN A 192.0.2.7\nhost IN A 192.0.2.9\n\
         _tremplin.moved IN TXT \"heritage=tremplin,cluster=c,namespace=old,since=2026-01-01T00:00:00Z,types=A\"";
     let delegation = "delegation: {nameservers: [ns1.example.org, ns2.example.org]}";
     let (child, mine) = (
@@ -98,6 +98,7 @@ async fn what_is_not_at_a_name_itself_is_not_in_the_way() {
         ("child", child.as_str()),
         ("mine", mine.as_str()),
         ("moved", "{name: moved.plan.example, targets: [192.0.2.7]}"),
+        ("proof", "{name: _dmarc.host.plan.example, type: TXT, values: [x]}"),
     ];
     let given = |name: &str| {
         format!(
@@ -105,7 +106,7 @@ async fn what_is_not_at_a_name_itself_is_not_in_the_way() {
         )
     };
     let adopted = |zone: String| {
-        let zone = zone.replace("namePolicy:", "types: [A, NS], namePolicy:");
+        let zone = zone.replace("namePolicy:", "types: [A, NS, TXT], namePolicy:");
         format!("{zone}  adoptions: [{}, {}]\n", given("mine"), given("moved"))
     };
     let expected = [
@@ -115,6 +116,7 @@ async fn what_is_not_at_a_name_itself_is_not_in_the_way() {
         "child, Foreign child NS, refused NotOurs",
         "mine, Same mine NS, Replace mine._tremplin TXT",
         "moved, Same moved A, Replace _tremplin.moved TXT",
+        "proof, Foreign _dmarc.host TXT, refused NotOurs",
     ];
     assert_eq!(planned(data, &records, adopted).await, expected);
 }

@@ -55,6 +55,7 @@ fn want(sets: &[RrSet], last: &[RrSet]) -> Want {
         sets: sets.iter().map(|set| (set.type_.clone(), set.clone())).collect(),
         withdraw: types(last).difference(&types(sets)).cloned().collect(),
         adopted: false,
+        above: Vec::new(),
     }
 }
 

@@ -13,8 +13,10 @@ use super::reasons::Reason;
 use super::rrset::{RecordType, RrSet};
 use super::zone::Zone;
 use crate::fault::Fault;
+pub use above::Above;
 use marks::Marks;
 
+mod above;
 mod marks;
 
 /// What is asked for at one name.
@@ -30,6 +32,8 @@ pub struct Want {
     pub withdraw: BTreeSet<RecordType>,
     /// Whether the platform team gave what is there to the owner.
     pub adopted: bool,
+    /// The names above it that its claim covers too.
+    pub above: Vec<Above>,
 }
 
 /// What a name comes to.
@@ -68,13 +72,27 @@ pub fn by_name(sets: impl IntoIterator<Item = RrSet>) -> Sets {
 }
 
 impl Want {
-    /// The names that must be known to plan it: its own, and where its mark may be.
+    /// The names that must be known to plan it: its own, those above it, and where their marks may be.
     ///
     /// # Errors
     /// When the name is so long that its mark has none.
     pub fn names(&self, zone: &Fqdn) -> Result<BTreeSet<Fqdn>, Fault<Reason>> {
         let (below, beside) = marks::names(self, zone).map_err(|error| no_mark(&self.name, &error))?;
-        Ok([self.name.clone(), below].into_iter().chain(beside).collect())
+        let own = [self.name.clone(), below].into_iter().chain(beside);
+        Ok(own
+            .chain(self.above.iter().flat_map(|above| above.names(zone)))
+            .collect())
+    }
+
+    /// The same, with what tells a delegation of the owner's above it from somebody else's: that is rare, and is read
+    /// only where something is in the way.
+    ///
+    /// # Errors
+    /// When the name is so long that its mark has none.
+    pub fn names_in_doubt(&self, zone: &Fqdn) -> Result<BTreeSet<Fqdn>, Fault<Reason>> {
+        let mut names = self.names(zone)?;
+        names.extend(self.above.iter().filter_map(|above| above.beside(zone)));
+        Ok(names)
     }
 
     /// What the marks of the name say.
@@ -92,7 +110,8 @@ fn no_mark(name: &Fqdn, error: &NameError) -> Fault<Reason> {
     Fault::stalled(Reason::InvalidSpec, message, "use a shorter name").at("spec.name")
 }
 
-/// What is to be done at one name. `current` holds everything at the names of [`Want::names`].
+/// What is to be done at one name. `current` holds everything at the names of [`Want::names`], or, where these show
+/// somebody else's data, of [`Want::names_in_doubt`].
 pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Planned {
     let marks = match Marks::of(want, current, &zone.domain) {
         Ok(marks) => marks,
@@ -107,9 +126,13 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         here: current.get(&want.name).unwrap_or(&nothing),
         marks,
     };
-    let planned = match round.marks.said().find(|mark| is_of_another(mark, want)) {
+    let is_of_another = |mark: &Mark| is_of_another(mark, &want.owner, want.adopted);
+    let planned = match round.marks.said().find(is_of_another) {
         Some(mark) => round.give_way(&mark),
-        None => round.plan(profile),
+        None => match round.above(current, &zone.domain) {
+            Some(fault) => refused(fault),
+            None => round.plan(profile),
+        },
     };
     let is_done = planned.changes.is_empty() && planned.conflict.is_none();
     if zone.safety.protected.contains(&want.name) && !is_done {
@@ -151,38 +174,52 @@ pub fn restores(changes: &[Change]) -> bool {
 
 /// Whether somebody else's mark counts. Of two clusters the older claim wins. Within this one a namespace takes over what
 /// another left only with the platform team's word, although it holds the name: the claims may have been lost.
-fn is_of_another(mark: &Mark, want: &Want) -> bool {
-    if mark.is_of(&want.owner) {
+fn is_of_another(mark: &Mark, owner: &Owner, adopted: bool) -> bool {
+    if mark.is_of(owner) {
         return false;
     }
-    if mark.owner.cluster == want.owner.cluster {
-        return !want.adopted;
+    if mark.owner.cluster == owner.cluster {
+        return !adopted;
     }
-    mark.owner.is_before(&want.owner)
+    mark.owner.is_before(owner)
 }
 
-fn held_elsewhere(mark: &Mark, want: &Want) -> Fault<Reason> {
+/// `what`: the name, as the message has it.
+fn held_elsewhere(what: &str, name: &Fqdn, mark: &Mark, owner: &Owner) -> Fault<Reason> {
     let Owner {
         cluster,
         namespace,
         since,
     } = &mark.owner;
     let message = format!(
-        "{} is held by the namespace {namespace} of the cluster {cluster} since {since:.0}, as the zone says",
-        want.name
+        "{what} is held by the namespace {namespace} of the cluster {cluster} since {since:.0}, as the zone says"
     );
-    if *cluster == want.owner.cluster {
-        return not_ours(message, want);
+    if *cluster == owner.cluster {
+        return not_ours(message, name);
     }
     let fix = "choose another name, or have it given up there";
     Fault::stalled(Reason::NotOurs, message, fix)
 }
 
-fn not_ours(message: String, want: &Want) -> Fault<Reason> {
+/// `name`: what is to be given away.
+fn not_ours(message: String, name: &Fqdn) -> Fault<Reason> {
     let fix = format!(
-        "choose another name, or ask the platform team to give it to this namespace: {} in spec.adoptions of the DnsZone",
-        want.name
+        "choose another name, or ask the platform team to give it to this namespace: {name} in spec.adoptions of the DnsZone"
     );
+    Fault::stalled(Reason::NotOurs, message, fix)
+}
+
+/// Who registered a name with external-dns.
+fn registrar<'a>(here: impl IntoIterator<Item = &'a RrSet>) -> Option<&'a str> {
+    let texts = here.into_iter().filter(|set| set.type_ == RecordType::Txt);
+    texts
+        .flat_map(|set| &set.values)
+        .find_map(|text| ownership::external_dns_owner(text))
+}
+
+fn of_external_dns(what: &str, owner: &str) -> Fault<Reason> {
+    let message = format!("{what} is managed by external-dns (owner {owner})");
+    let fix = "choose another name, or have external-dns forget it: stop it from writing the name and remove its TXT record there; then ask the platform team to give it to this namespace by spec.adoptions of the DnsZone";
     Fault::stalled(Reason::NotOurs, message, fix)
 }
 
@@ -199,7 +236,8 @@ impl Round<'_> {
         let is_asked = !self.want.sets.is_empty();
         Planned {
             changes: self.marks.retract(&self.want.owner),
-            conflict: is_asked.then(|| held_elsewhere(mark, self.want)),
+            conflict: is_asked
+                .then(|| held_elsewhere(self.want.name.as_str(), &self.want.name, mark, &self.want.owner)),
         }
     }
 
@@ -233,7 +271,7 @@ impl Round<'_> {
         let home = self.marks.home(&kept);
         if home.is_taken && !kept.is_empty() {
             let message = format!("there is a TXT record at {}, where our mark is to be", home.name);
-            return refused(not_ours(message, self.want));
+            return refused(not_ours(message, &self.want.name));
         }
         Planned {
             changes: self.ordered(&owned, &kept, deletes, writes, profile),
@@ -241,27 +279,42 @@ impl Round<'_> {
         }
     }
 
-    /// Why what is asked for cannot be: somebody else's data is there.
+    /// Whether a mark of the owner's is at the name.
+    fn is_marked(&self) -> bool {
+        self.marks.said().any(|mark| mark.is_of(&self.want.owner))
+    }
+
+    /// Why nothing new may be at the name: somebody else's data is above it. What is ours already stays ours.
+    fn above(&self, current: &Sets, zone: &Fqdn) -> Option<Fault<Reason>> {
+        if self.want.sets.is_empty() || self.is_marked() {
+            return None;
+        }
+        let mut above = self.want.above.iter();
+        above.find_map(|above| above.conflict(self.want, current, zone))
+    }
+
+    /// Why what is asked for cannot be: somebody else's data is there. Whose data that is, the name is: nothing is put
+    /// beside it, unless we have something there already.
     fn conflict(&self, owned: &BTreeSet<RecordType>, wanted: &BTreeSet<RecordType>) -> Option<Fault<Reason>> {
+        if wanted.is_empty() {
+            return None;
+        }
         let foreign: Vec<_> = self.here.values().filter(|set| !owned.contains(&set.type_)).collect();
-        let registry = foreign
-            .iter()
-            .filter(|set| set.type_ == RecordType::Txt)
-            .find_map(|set| set.values.iter().find_map(|text| ownership::external_dns_owner(text)));
+        if let Some(owner) = registrar(foreign.iter().copied()) {
+            return Some(of_external_dns(self.want.name.as_str(), owner));
+        }
+        if self.want.adopted {
+            return None;
+        }
+        let is_marked = self.is_marked();
         let in_the_way: Vec<_> = foreign
             .iter()
             .filter(|set| {
-                let same = wanted.contains(&set.type_);
                 let beside = wanted.iter().any(|wanted| !self.may_stand_together(&set.type_, wanted));
-                !self.want.adopted && (same || beside)
+                wanted.contains(&set.type_) || beside || !(is_marked || self.is_of_the_zone(&set.type_))
             })
             .map(|set| set.type_.as_str())
             .collect();
-        if let (Some(owner), false) = (registry, wanted.is_empty()) {
-            let message = format!("{} is managed by external-dns (owner {owner})", self.want.name);
-            let fix = "choose another name, or have external-dns forget it: stop it from writing the name and remove its TXT record there; then ask the platform team to give it to this namespace by spec.adoptions of the DnsZone";
-            return Some(Fault::stalled(Reason::NotOurs, message, fix));
-        }
         if in_the_way.is_empty() {
             return None;
         }
@@ -270,7 +323,7 @@ impl Round<'_> {
             self.want.name,
             in_the_way.join(", ")
         );
-        Some(not_ours(message, self.want))
+        Some(not_ours(message, &self.want.name))
     }
 
     /// So that, whatever of it is done when it stops, the mark never names less than what is ours, and nothing of ours
@@ -317,6 +370,11 @@ impl Round<'_> {
     fn may_stand_together(&self, one: &RecordType, other: &RecordType) -> bool {
         let is_cut = |type_: &RecordType| *type_ == RecordType::Ns;
         (self.is_apex && (is_cut(one) || is_cut(other))) || one.may_stand_beside(other)
+    }
+
+    /// Whether a type is there in every zone.
+    fn is_of_the_zone(&self, type_: &RecordType) -> bool {
+        self.is_apex && matches!(type_, RecordType::Ns | RecordType::Soa)
     }
 }
 

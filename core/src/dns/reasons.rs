@@ -66,7 +66,7 @@ reasons! {
         => "Choose another name, or ask the contact in status.conflict.";
     NotClaimable: "The apex of a zone, names above its depth and names that begin with `*` or `_` there belong to nobody."
         => "Use a name below one that you hold, or ask the platform team for an entry in adoptions of the DnsZone.";
-    NotOurs: "The zone has data at this name that Tremplin did not write. It is left alone."
+    NotOurs: "The zone has data at this name, or above it up to the claimed name, that Tremplin did not write. It is left alone, and nothing is put beside or below it."
         => "Choose another name, or ask the platform team to give the data to you by adoptions of the DnsZone.";
     DuplicateRecord: "An older DnsRecord of this namespace says something beside which this cannot stand: for the same name and type, or across a delegation."
         => "Remove one of the two.";

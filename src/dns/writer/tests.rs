@@ -189,6 +189,7 @@ fn want(host: &str, value: Option<&str>) -> (Fqdn, Want) {
             BTreeSet::new()
         },
         adopted: false,
+        above: Vec::new(),
     };
     (name(host), want)
 }

@@ -78,11 +78,15 @@ pub(super) struct Marks {
 
 impl Marks {
     pub fn of(want: &Want, current: &Sets, zone: &Fqdn) -> Result<Self, NameError> {
-        let (below, beside) = names(want, zone)?;
-        Ok(Self {
+        Ok(Self::at(names(want, zone)?, current))
+    }
+
+    /// Those in these places.
+    pub fn at((below, beside): (Fqdn, Option<Fqdn>), current: &Sets) -> Self {
+        Self {
             below: Place::of(below, current),
             beside: beside.map(|name| Place::of(name, current)),
-        })
+        }
     }
 
     fn places(&self) -> impl Iterator<Item = &Place> {
@@ -128,10 +132,19 @@ impl Marks {
 pub(super) fn names(want: &Want, zone: &Fqdn) -> Result<(Fqdn, Option<Fqdn>), NameError> {
     let ns = &RecordType::Ns;
     let is_delegated = want.sets.contains_key(ns) || want.withdraw.contains(ns);
-    let below = mark_name(&want.name, zone, false)?;
+    let (below, beside) = both(&want.name, zone)?;
+    Ok((below, beside.filter(|_| is_delegated)))
+}
+
+/// Both places where the mark of a name may be.
+///
+/// # Errors
+/// When the name is so long that its mark has none.
+pub(super) fn both(name: &Fqdn, zone: &Fqdn) -> Result<(Fqdn, Option<Fqdn>), NameError> {
+    let below = mark_name(name, zone, false)?;
     // The apex has one place, and a wildcard is no delegation.
-    if !is_delegated || want.name == *zone || want.name.is_wildcard() {
+    if name == zone || name.is_wildcard() {
         return Ok((below, None));
     }
-    Ok((below, Some(mark_name(&want.name, zone, true)?)))
+    Ok((below, Some(mark_name(name, zone, true)?)))
 }

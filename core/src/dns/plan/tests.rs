@@ -5,6 +5,8 @@ use crate::dns::ownership::mark_name;
 use crate::dns::profile::{Alias, Publication};
 use crate::dns::testing::{at, name, zone};
 
+mod above;
+
 fn profile(atomicity: Atomicity) -> Profile {
     Profile {
         name: "test",
@@ -51,6 +53,7 @@ fn want(host: &str, sets: &[RrSet]) -> Want {
         sets: sets.iter().map(|set| (set.type_.clone(), set.clone())).collect(),
         withdraw: BTreeSet::new(),
         adopted: false,
+        above: Above::of(&name(host), &shared(), &BTreeMap::new()),
     }
 }
 
@@ -150,17 +153,19 @@ fn what_nobody_marked_is_left_alone() {
         assert_eq!(planned.changes, [], "{planned:?}");
         assert_eq!(planned.conflict.unwrap().reason, Reason::NotOurs);
     }
-    // A type beside which ours may stand is nobody's business.
-    let beside = plan(
-        &want("app.z.org", &[set("app.z.org", "TXT", "hello")]),
-        &current,
-        &shared(),
-        &profile(BATCH),
-    );
-    assert_eq!(
-        told(&beside),
-        ["Create _tremplin.app.z.org TXT", "Create app.z.org TXT"]
-    );
+    // A type beside which ours may stand too: whose data is there, the name is.
+    for wanted in [
+        set("app.z.org", "AAAA", "2001:db8::1"),
+        set("app.z.org", "MX", "10 mail.example.org"),
+        set("app.z.org", "CAA", "0 issue \"ca.example.org\""),
+        set("app.z.org", "TXT", "hello"),
+    ] {
+        let planned = plan(&want("app.z.org", &[wanted]), &current, &shared(), &profile(BATCH));
+        assert_eq!(planned.changes, [], "{planned:?}");
+        let fault = planned.conflict.unwrap();
+        assert_eq!(fault.reason, Reason::NotOurs);
+        assert!(fault.message.contains("data of type A in the zone"), "{fault}");
+    }
     // What is not ours is not withdrawn either.
     let mut gone = want("app.z.org", &[]);
     gone.withdraw = [RecordType::A].into();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use tremplin_core::api::dns::ProviderType;
 use tremplin_core::dns::desk::{self, Seen, Wanted as Asked};
-use tremplin_core::dns::ownership::{Mark, is_kept};
+use tremplin_core::dns::ownership::{Mark, is_kept, mark_name};
 use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, judge};
 use tremplin_core::fault::Fault;
@@ -170,7 +170,7 @@ impl RecordPlan {
         let wanted: Vec<Wanted> = names.iter().map(|name| round.wanted(name, at)).collect();
         let mut asked = BTreeSet::new();
         for one in &wanted {
-            match one.want.names(&at.zone.domain) {
+            match one.want.names_in_doubt(&at.zone.domain) {
                 Ok(names) => asked.extend(names),
                 Err(fault) => return self.refuse(&fault),
             }
@@ -213,15 +213,15 @@ fn planned(round: &Round<'_>, at: &At, want: &mut Want, current: &mut Sets) -> P
         ProviderType::Request => return by_hand(want, current, &round.published(&want.name, at)),
         ProviderType::ExternalDns => {
             // The mark is in the DNSEndpoint: what is published is told by the statuses.
-            let types = round.published(&want.name, at);
-            let names = want.names(&zone.domain).unwrap_or_default();
-            if let Some(name) = names.into_iter().find(is_kept).filter(|_| !types.is_empty()) {
-                let mark = Mark {
-                    owner: want.owner.clone(),
-                    types,
-                };
-                let mark = mark.set(name.clone());
-                current.entry(name).or_default().insert(RecordType::Txt, mark);
+            let above = want.above.iter().map(|above| &above.name);
+            for name in above.chain([&want.name]) {
+                let types = round.published(name, at);
+                let mark = mark_name(name, &zone.domain, types.contains(&RecordType::Ns)).ok();
+                if let Some(place) = mark.filter(|_| !types.is_empty()) {
+                    let owner = want.owner.clone();
+                    let mark = Mark { owner, types }.set(place.clone());
+                    current.entry(place).or_default().insert(RecordType::Txt, mark);
+                }
             }
         }
         _ => {}

@@ -10,7 +10,7 @@ use tremplin_core::dns::claim::{self, Key};
 use tremplin_core::dns::gathered::{Gathered, Said, gather};
 use tremplin_core::dns::judge::{self, Judgement, Observed, Place, programmed};
 use tremplin_core::dns::ownership::Owner;
-use tremplin_core::dns::plan::Want;
+use tremplin_core::dns::plan::{Above, Want};
 use tremplin_core::dns::status::with_intents;
 use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone, circle, neighbours};
 use tremplin_core::fault::Fault;
@@ -230,6 +230,7 @@ impl<'a> Round<'a> {
             sets,
             withdraw,
             adopted: claim::is_adopted(name, &at.zone, &view.labels),
+            above: Above::of(name, &at.zone, &view.labels),
         };
         Wanted { want, kept }
     }
