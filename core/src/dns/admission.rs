@@ -82,7 +82,7 @@ fn protected(name: &Fqdn, sets: &[RrSet], zone: &Zone) -> Result<(), Fault<Reaso
             let fix = "choose another name";
             return Err(Fault::stalled(Reason::NameReserved, ownership::kept(), fix).at("spec.name"));
         }
-        if zone.safety.protected.contains(name) {
+        if zone.protects(name) {
             let message = format!("{name} is never written");
             let fix = "choose another name, or ask the platform team";
             return Err(refused(Reason::ProtectedName, "safety.protected", message, fix, zone));

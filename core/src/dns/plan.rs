@@ -135,7 +135,7 @@ pub fn plan(want: &Want, current: &Sets, zone: &Zone, profile: &Profile) -> Plan
         },
     };
     let is_done = planned.changes.is_empty() && planned.conflict.is_none();
-    if zone.safety.protected.contains(&want.name) && !is_done {
+    if zone.protects(&want.name) && !is_done {
         let message = format!("{} is protected: it is never written", want.name);
         let fix = format!(
             "ask the platform team: spec.safety.protected of the DnsZone {}",

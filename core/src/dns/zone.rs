@@ -101,7 +101,7 @@ pub struct Safety {
     pub max_deletes_per_hour: usize,
     /// Part of what is ours that may change at once, in percent.
     pub max_changed_percent: usize,
-    /// Names that are never written.
+    /// Names that are never written: see [`Zone::protects`].
     pub protected: BTreeSet<Fqdn>,
     /// Whether the zone is kept as it was before the first change of a batch.
     pub snapshot: bool,
@@ -184,6 +184,15 @@ impl Zone {
             interval: drift.interval_seconds.map_or(300, i64::from),
             domain,
         })
+    }
+
+    /// Whether a name is never written: it is protected, or below a name that is. (The apex stands for itself alone: the
+    /// whole zone is below it.)
+    pub fn protects(&self, name: &Fqdn) -> bool {
+        let protected = |name: &Fqdn| self.safety.protected.contains(name);
+        let within = std::iter::successors(Some(name.clone()), Fqdn::parent);
+        let mut below = within.take_while(|above| above.is_below(&self.domain));
+        protected(name) || below.any(|above| protected(&above))
     }
 }
 
@@ -336,7 +345,7 @@ pub fn longest<'a, T>(zones: impl IntoIterator<Item = (&'a Fqdn, T)>, name: &Fqd
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::testing::zone;
+    use crate::dns::testing::{name, zone};
 
     const MINIMAL: &str = "{domain: example.org, provider: {type: PowerDNS}}";
 
@@ -378,6 +387,23 @@ mod tests {
             zone.authorities.len(),
         ];
         assert_eq!(nothing, [0; 8]);
+    }
+
+    #[test]
+    fn what_is_below_a_protected_name_is_protected_and_the_apex_stands_for_itself() {
+        let protected = "}, safety: {protected: [example.org, app.example.org]}}";
+        let zone = zone(&MINIMAL.replace("}}", protected));
+        for (protects, names) in [
+            (
+                true,
+                ["example.org", "app.example.org", "_acme-challenge.app.example.org"],
+            ),
+            (false, ["www.example.org", "*.example.org", "myapp.example.org"]),
+        ] {
+            for host in names {
+                assert_eq!(zone.protects(&name(host)), protects, "{host}");
+            }
+        }
     }
 
     #[test]

@@ -235,7 +235,7 @@ pub struct Safety {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub max_changed_percent: Option<i32>,
-    /// Names that are never written, whoever asks.
+    /// Names that are never written, whoever asks, nor is what is below them. (The apex stands for itself alone.)
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub protected: Vec<String>,

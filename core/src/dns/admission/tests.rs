@@ -94,6 +94,7 @@ open=yes project=blue | bluesky.example.org | A | 192.0.2.1 | NameNotAllowed | a
 open=yes | blue.example.org | A | 192.0.2.1 | NameNotAllowed | admission.namePolicy.prefixFromLabel
 open=yes project= | blue.example.org | A | 192.0.2.1 | NameNotAllowed | admission.namePolicy.prefixFromLabel
 open=yes project=blue | ns1.example.org | A | 192.0.2.1 | ProtectedName | safety.protected
+open=yes project=blue | _acme-challenge.ns1.example.org | TXT | x | ProtectedName | safety.protected
 open=yes project=blue | blue.example.org | CAA | 0 issue a.org | TypeNotAllowed | admission.types
 open=yes project=blue | blue.example.org | A | 198.51.100.1 | TargetNotAllowed | admission.targets.allowCIDRs
 open=yes project=blue | blue.example.org | AAAA | ::ffff:10.0.0.1 | TargetNotAllowed | admission.targets.allowCIDRs
@@ -106,7 +107,7 @@ open=yes project=blue | blue.example.org | NS | ns.host.example | WaitingForAppr
 #[test]
 fn each_refusal_names_its_rule() {
     let rows: Vec<_> = REFUSALS.trim().lines().collect();
-    assert_eq!(rows.len(), 19);
+    assert_eq!(rows.len(), 20);
     for row in rows {
         let parts: Vec<_> = row.split(" | ").collect();
         let [labels, owner, type_, value, reason, rule] = parts[..] else {
