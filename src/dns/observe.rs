@@ -162,6 +162,10 @@ impl Dns {
             },
         );
         if judgement.verdict.is_ok() {
+            let others = |key: &ClaimedKey| self.claim_of(key.name());
+            judgement.verdict = judge::elsewhere(&judgement.sets, &place, zone, &namespace, others);
+        }
+        if judgement.verdict.is_ok() {
             judgement.verdict = circle::check(&record.spec, &judgement.sets, |name| self.alias(name, record));
         }
         if known.is_none() {
@@ -206,31 +210,33 @@ impl Dns {
         self.answers.ask(key, open, self);
     }
 
-    /// The records of a namespace below a claim that are not about to go, older ones first.
+    /// The records of a namespace that may say something at the names of a claim and are not about to go, older ones first.
     pub(super) fn below(&self, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<Arc<Seen<DnsRecord>>> {
-        let mut found = self.covered(namespace, key, zone);
+        let mut found = self.keyed(namespace, &key.meeting(), |name| key.meets(&ClaimedKey::of(name, zone)));
         found.retain(|seen| seen.meta().deletion_timestamp.is_none());
         found
     }
 
-    /// The records of a namespace below a claim, older ones first. One that is about to go has not said yet what is to
-    /// be withdrawn.
+    /// The records of a namespace below a claim, older ones first. One that is about to go has not said yet what is to be withdrawn.
     pub(super) fn covered(&self, namespace: &str, key: &ClaimedKey, zone: &Zone) -> Vec<Arc<Seen<DnsRecord>>> {
-        let covered = |seen: &Seen<DnsRecord>| match seen {
-            Seen::Object(record) => judge::name(record).is_ok_and(|name| ClaimedKey::of(&name, zone) == *key),
+        self.keyed(namespace, key.name(), |name| ClaimedKey::of(name, zone) == *key)
+    }
+
+    /// The records of a namespace at or below a name, chosen by their own, older ones first.
+    fn keyed(&self, namespace: &str, above: &Fqdn, is_it: impl Fn(&Fqdn) -> bool) -> Vec<Arc<Seen<DnsRecord>>> {
+        let is_meant = |seen: &Seen<DnsRecord>| match seen {
+            Seen::Object(record) => judge::name(record).is_ok_and(|name| is_it(&name)),
             Seen::Malformed(_) => false,
         };
-        let mut found: Vec<_> = self
-            .records
-            .group(&Group::Name(key.name().as_str().to_owned()))
-            .into_iter()
-            .filter(|seen| seen.key().namespace == namespace && covered(seen))
+        let all = self.records.group(&Group::Name(above.to_string())).into_iter();
+        let mut found: Vec<_> = all
+            .filter(|seen| seen.key().namespace == namespace && is_meant(seen))
             .collect();
         found.sort_by_key(|seen| age(seen));
         found
     }
 
-    /// What other records of the namespace below the same claim ask for: those whose age compares so with its own.
+    /// What other records of the namespace at the names of the same claim ask for: those whose age compares so with its own.
     fn others(
         &self,
         record: &DnsRecord,

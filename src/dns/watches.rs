@@ -8,7 +8,7 @@ use kube::Resource as _;
 use tokio::task::JoinSet;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
-use tremplin_core::dns::Fqdn;
+use tremplin_core::dns::{Fqdn, judge};
 
 use super::{Dns, claim_key};
 use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
@@ -116,14 +116,21 @@ impl Dns {
         // Others of the namespace may say something at the same name, and the claim counts its users.
         for side in change.sides() {
             let Seen::Object(record) = side else { continue };
-            let Ok(name) = tremplin_core::dns::judge::name(record) else {
+            let Ok(name) = judge::name(record) else {
                 continue;
             };
-            let beside = self.records.group(&Group::Name(name.to_string()));
             self.tell_beside(name.as_str());
-            let same: Vec<_> = beside
-                .into_iter()
+            // Mail says something at `_dmarc` below its name, and at keys.
+            let is_beside = |other: &Seen<DnsRecord>| match other {
+                Seen::Object(other) => {
+                    judge::name(other).is_ok_and(|other| other.is_within(&name) || other.host() == name.host())
+                }
+                Seen::Malformed(_) => false,
+            };
+            let near = self.records.group(&Group::Name(name.host().to_string())).into_iter();
+            let same: Vec<_> = near
                 .filter(|other| other.key().namespace == seen.key().namespace && other.key() != seen.key())
+                .filter(|other| is_beside(other))
                 .collect();
             self.wake_records(&same);
             // Not only the claim that its status names: a new one has no status yet.

@@ -188,6 +188,9 @@ impl Dns {
             return;
         }
         let namespace = &claim.spec.holder.namespace;
+        // What is said from elsewhere at a name with a claim of its own is written under that.
+        let own = self.claim_of(ClaimedKey::of(name, zone).name());
+        let own = own.filter(|own| own.spec.holder.namespace == *namespace && own.metadata.name != claim.metadata.name);
         let below = self.below(namespace, key, zone);
         let said: Vec<Said> = below
             .iter()
@@ -208,7 +211,9 @@ impl Dns {
             namespace: namespace.clone(),
             name: said.record.clone(),
         }));
-        let Gathered { sets, withdraw, kept } = gather(name, &said, &claim.spec.withdrawals);
+        let noted = [Some(claim), own.as_ref()].into_iter().flatten();
+        let withdrawals: Vec<_> = noted.flat_map(|claim| &claim.spec.withdrawals).cloned().collect();
+        let Gathered { sets, withdraw, kept } = gather(name, &said, &withdrawals);
         let labels = self
             .namespaces
             .get(&cluster_key(namespace))
@@ -219,7 +224,7 @@ impl Dns {
             owner: Owner {
                 cluster: self.cluster.home.cluster.clone(),
                 namespace: namespace.clone(),
-                since: claim.spec.claimed_at.0,
+                since: own.as_ref().unwrap_or(claim).spec.claimed_at.0,
             },
             sets,
             withdraw,

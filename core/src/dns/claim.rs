@@ -40,6 +40,23 @@ impl Key {
         name
     }
 
+    /// Whether records below the two may say something at one name: mail at an apex says something at its `_dmarc` too,
+    /// which is a key of its own.
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(other)) => one.host() == other.host(),
+            (one, other) => one == other,
+        }
+    }
+
+    /// The name at or below which everything is that it meets.
+    pub fn meeting(&self) -> Fqdn {
+        match self {
+            Self::Subtree(name) => name.clone(),
+            Self::Exact(name) => name.host(),
+        }
+    }
+
     /// The name of the DnsClaim: the key itself where Kubernetes takes it as a name, else a hash. (A key has a dot, a
     /// hash has none, so the two never meet.)
     pub fn object_name(&self) -> String {
@@ -246,6 +263,24 @@ mod tests {
             assert_eq!(key.claimable(&zone, &core).is_ok(), shared == "z.org", "{shared}");
         }
         assert_ne!(object_name(&name("*.z.org")), object_name(&name("_dmarc.z.org")));
+    }
+
+    #[test]
+    fn what_mail_at_an_apex_says_meets_the_names_where_it_says_it() {
+        let zone = zone("{domain: z.org, provider: {type: Request}}");
+        let key = |host: &str| Key::of(&name(host), &zone);
+        for host in ["z.org", "_dmarc.z.org", "a.b._domainkey.z.org", "_sip._tcp.z.org"] {
+            assert!(
+                key("z.org").meets(&key(host)) && key(host).meets(&key("z.org")),
+                "{host}"
+            );
+            assert_eq!(key(host).meeting(), name("z.org"));
+        }
+        for host in ["x.z.org", "_dmarc.x.z.org", "*.z.org"] {
+            assert!(!key("z.org").meets(&key(host)), "{host}");
+        }
+        assert!(key("x.z.org").meets(&key("_dmarc.x.z.org")));
+        assert_eq!(key("_dmarc.x.z.org").meeting(), name("x.z.org"));
     }
 
     #[test]

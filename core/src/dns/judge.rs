@@ -157,6 +157,29 @@ pub fn judge(record: &DnsRecord, place: &Place, observed: &Observed<'_>) -> Judg
     Judgement { sets, verdict }
 }
 
+/// Whether what is said at other names than the record's own, under claims of their own, is nobody else's to say.
+/// `claim`: that of a key, whoever's.
+///
+/// # Errors
+/// `NameHeld`.
+pub fn elsewhere(
+    sets: &[RrSet],
+    place: &Place,
+    zone: &Zone,
+    namespace: &str,
+    claim: impl Fn(&Key) -> Option<DnsClaim>,
+) -> Result<(), Fault<Reason>> {
+    let keys = sets.iter().map(|set| Key::of(&set.name, zone));
+    let held = keys
+        .filter(|key| *key != place.key)
+        .filter_map(|key| claim(&key))
+        .find(|claim| claim::holding(Some(&claim.spec), namespace) == Holding::Other);
+    match held {
+        Some(claim) => Err(claim::held_by_another(&claim.spec, zone.contact.as_deref())),
+        None => Ok(()),
+    }
+}
+
 fn admitted(place: &Place, sets: &[RrSet], observed: &Observed<'_>, held: bool) -> Result<(), Fault<Reason>> {
     let who = Applicant {
         namespace: observed.namespace,

@@ -154,6 +154,17 @@ impl Fqdn {
         Self::parse(&format!("{label}.{}", self.0))
     }
 
+    /// The name that it says something about: without the labels before it of services, keys and policies (RFC 8552), such
+    /// as `_dmarc`.
+    #[must_use]
+    pub fn host(&self) -> Self {
+        let after = self.0.rsplit_once('_').and_then(|(_, label)| label.split_once('.'));
+        match after {
+            Some((_, host)) if host.contains('.') => Self(host.to_owned()),
+            _ => self.clone(),
+        }
+    }
+
     /// The first label.
     pub fn first_label(&self) -> &str {
         self.labels().next().unwrap_or_default()

@@ -100,3 +100,29 @@ fn nothing_is_below_a_delegated_name_and_no_delegation_above_data() {
     assert_eq!(told(&cut, &beside), "");
     assert_eq!(told(&cut, &cut), "", "at the name itself it is a duplicate");
 }
+
+#[test]
+fn what_a_record_says_at_a_name_that_another_namespace_holds_is_refused() {
+    let zone = crate::dns::testing::zone("{domain: z.org, provider: {type: Request}}");
+    let at = |host: &str| RrSet {
+        name: name(host),
+        ..set(RecordType::Txt, "v=DMARC1; p=none")
+    };
+    let sets = [at("z.org"), at("_dmarc.z.org")];
+    let place = Place {
+        name: name("z.org"),
+        key: Key::of(&name("z.org"), &zone),
+    };
+    let told = |holder: &str| {
+        let claim = |key: &Key| Some(key.claim(&zone, holder, crate::dns::testing::at(5)));
+        elsewhere(&sets, &place, &zone, "blue", claim)
+    };
+    assert_eq!(told("blue"), Ok(()));
+    let fault = told("red").unwrap_err();
+    assert_eq!(fault.reason, Reason::NameHeld);
+    assert!(
+        fault.message.starts_with("_dmarc.z.org is held by the namespace red"),
+        "{fault}"
+    );
+    assert_eq!(elsewhere(&sets, &place, &zone, "blue", |_| None), Ok(()));
+}

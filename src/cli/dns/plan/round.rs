@@ -25,9 +25,9 @@ pub struct At {
 }
 
 impl At {
-    /// Whether another record is below the same claim.
+    /// Whether another record may say something at the names of the same claim.
     fn is_beside(&self, other: &Self) -> bool {
-        self.zone.domain == other.zone.domain && self.place.key == other.place.key
+        self.zone.domain == other.zone.domain && self.place.key.meets(&other.place.key)
     }
 }
 
@@ -147,6 +147,10 @@ impl<'a> Round<'a> {
             },
         );
         if judgement.verdict.is_ok() {
+            let claim = |key: &Key| self.claim(key).cloned();
+            judgement.verdict = judge::elsewhere(&judgement.sets, &at.place, &at.zone, &view.namespace, claim);
+        }
+        if judgement.verdict.is_ok() {
             let alias = |name: &Fqdn| {
                 self.judged
                     .iter()
@@ -212,9 +216,14 @@ impl<'a> Round<'a> {
             })
             .collect();
         let view = self.view;
-        let claim = self.claim(&at.place.key);
-        let claim = claim.filter(|claim| claim.spec.holder.namespace == view.namespace);
-        let noted = claim.into_iter().flat_map(|claim| &claim.spec.withdrawals);
+        // What is said from elsewhere at a name with a claim of its own is written under that.
+        let keys = [Key::of(name, &at.zone), at.place.key.clone()];
+        let claims = keys.iter().filter_map(|key| self.claim(key));
+        let mut held = claims
+            .filter(|claim| claim.spec.holder.namespace == view.namespace)
+            .peekable();
+        let since = held.peek().map_or(self.now, |claim| claim.spec.claimed_at.0);
+        let noted = held.flat_map(|claim| &claim.spec.withdrawals);
         let dropped = self.below(at).flat_map(|other| &other.dropped);
         let withdrawals: Vec<_> = noted.chain(dropped).chain(&self.leaving).cloned().collect();
         let Gathered { sets, withdraw, kept } = gather(name, &said, &withdrawals);
@@ -222,7 +231,7 @@ impl<'a> Round<'a> {
             // Not known here: see `know_owner` of the report.
             cluster: "this".into(),
             namespace: view.namespace.clone(),
-            since: claim.map_or(self.now, |claim| claim.spec.claimed_at.0),
+            since,
         };
         let want = Want {
             name: name.clone(),
