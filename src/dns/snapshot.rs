@@ -16,23 +16,27 @@ use tremplin_core::api::dns::SnapshotStatus;
 const PART: usize = 900_000;
 /// How many exports of a zone are kept.
 const KEPT: usize = 5;
-/// How long an export is recent enough.
+/// How long a snapshot or an export is recent enough: what is tried again and again, or in parts, would push those from
+/// before out of the list.
 const RECENT: SignedDuration = SignedDuration::from_hours(1);
 
 impl Round<'_> {
-    /// Keeps the zone as it was, unless nothing of it is changed or removed. Tells whether it was kept now.
+    /// Keeps the zone as it was, unless nothing of it is changed or removed, or it was kept lately. Tells whether it was
+    /// kept now.
     pub(super) async fn snapshot(&mut self, changes: &[Change]) -> Result<bool, Fault<Reason>> {
         let touches = |change: &Change| change.before.is_some() && !change.name().is_some_and(ownership::is_kept);
         if !self.zone.safety.snapshot || !changes.iter().any(touches) {
             return Ok(false);
         }
+        let last = self.facts.kept.snapshots.first().map(|snapshot| snapshot.at.0);
+        if last.is_some_and(|last| self.now.duration_since(last) < RECENT) {
+            return Ok(false);
+        }
         let id = if self.provider.profile().snapshots {
-            self.provider
-                .snapshot()
-                .await
-                .map_err(|failure| providers::fault(&failure))?
+            let made = self.provider.snapshot().await;
+            made.map_err(|failure| providers::fault(&failure))?
         } else {
-            self.export().await?
+            Some(self.export().await?)
         };
         let Some(id) = id else { return Ok(false) };
         let at = Time(self.now);
@@ -41,12 +45,8 @@ impl Round<'_> {
         Ok(true)
     }
 
-    /// The zone as a zone file; `None`: the last one is recent enough.
-    async fn export(&mut self) -> Result<Option<String>, Fault<Reason>> {
-        let last = self.facts.kept.snapshots.first().map(|snapshot| snapshot.at.0);
-        if last.is_some_and(|last| self.now.duration_since(last) < RECENT) {
-            return Ok(None);
-        }
+    /// The zone as a zone file; gives its name.
+    async fn export(&mut self) -> Result<String, Fault<Reason>> {
         let sets = self
             .provider
             .read_all()
@@ -77,7 +77,7 @@ impl Round<'_> {
             made.map_err(|fault| fault.map(Reason::from))?;
         }
         self.drop_old_exports().await;
-        Ok(Some(name))
+        Ok(name)
     }
 
     /// The newest few are kept. What cannot be removed now stays: it does no harm.

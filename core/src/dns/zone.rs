@@ -103,7 +103,7 @@ pub struct Safety {
     pub max_changed_percent: usize,
     /// Names that are never written: see [`Zone::protects`].
     pub protected: BTreeSet<Fqdn>,
-    /// Whether the zone is kept as it was before the first change of a batch.
+    /// Whether the zone is kept as it was before it is changed.
     pub snapshot: bool,
 }
 

@@ -239,8 +239,8 @@ pub struct Safety {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub protected: Vec<String>,
-    /// Keeps the zone as it was before the first change of a batch: at the provider where it can, else as an export in
-    /// the operator's namespace. Absent: true.
+    /// Keeps the zone as it was before it is changed, at most once an hour: at the provider where it can, else as an export
+    /// in the operator's namespace. Absent: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_before_change: Option<bool>,
 }
