@@ -159,7 +159,7 @@ async fn what_a_name_stands_for_cannot_be_changed_and_the_rest_can() {
 
 /// For each CEL rule that one object can break, by its message: kind, spec of an object that breaks it and no other rule,
 /// and the field that `tremplin check` names. (The selector's rule stands in two places.)
-const BREACHES: [(&str, &str, &str, &str); 17] = [
+const BREACHES: [(&str, &str, &str, &str); 19] = [
     (
         "spec needs exactly one of targets, values, appRef, mail and delegation: make one DnsRecord for each",
         "DnsRecord",
@@ -243,6 +243,18 @@ const BREACHES: [(&str, &str, &str, &str); 17] = [
         "DnsZone",
         "{domain: example.org, provider: {type: RFC2136, secretRef: {name: s}}}",
         "spec.provider.rfc2136",
+    ),
+    (
+        "provider.caSecretRef is for providers that are reached by HTTPS: remove it",
+        "DnsZone",
+        "{domain: example.org, provider: {type: RFC2136, secretRef: {name: s}, caSecretRef: {name: c}, rfc2136: {server: 192.0.2.1}}}",
+        "spec.provider.caSecretRef",
+    ),
+    (
+        "drift.policy: Warn is for zones that the operator writes: a desk is always asked again",
+        "DnsZone",
+        "{domain: example.org, provider: {type: Request}, drift: {policy: Warn}}",
+        "spec.drift.policy",
     ),
     (
         "ttl.min is more than ttl.max",

@@ -60,7 +60,7 @@ pub const TAKEN: [(&str, &str); 18] = [
     ),
     (
         "DnsZone",
-        "{domain: example.org, provider: {type: Request}, authorities: [{address: 192.0.2.1, port: 5353}], drift: {policy: Warn, intervalSeconds: 10}}",
+        "{domain: example.org, provider: {type: Gandi, secretRef: {name: s}, caSecretRef: {name: c}}, authorities: [{address: 192.0.2.1, port: 5353}], drift: {policy: Warn, intervalSeconds: 10}}",
     ),
     ("DnsClaim", CLAIM),
 ];

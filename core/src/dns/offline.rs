@@ -4,7 +4,7 @@ use super::judge;
 use super::reasons::Reason;
 use super::wanted::without_zone;
 use super::zone::Zone;
-use crate::api::dns::{DnsRecord, DnsZone, LabelSelector, Operator, Provider, ProviderType};
+use crate::api::dns::{DnsRecord, DnsZone, DriftPolicy, LabelSelector, Operator, Provider, ProviderType};
 use crate::fault::{Class, Fault};
 
 /// Looks at a record. Whether a zone takes it is not known here.
@@ -36,6 +36,12 @@ pub fn zone(zone: &DnsZone) -> Result<(), Fault<Reason>> {
     for (index, adoption) in spec.adoptions.iter().enumerate() {
         let field = format!("spec.adoptions[{index}].namespaceSelector");
         selector(&field, &adoption.namespace_selector)?;
+    }
+    let drift = spec.drift.as_ref().and_then(|drift| drift.policy);
+    if spec.provider.type_ == ProviderType::Request && drift == Some(DriftPolicy::Warn) {
+        let message = "a desk is always asked again";
+        let fault = Fault::stalled(Reason::InvalidZone, message, "remove it");
+        return Err(fault.at("spec.drift.policy"));
     }
     Zone::parse(zone).map(drop)
 }
@@ -86,6 +92,10 @@ fn provider(given: &Provider) -> Result<(), Fault<Reason>> {
         }
     }
     let without = matches!(type_, ProviderType::ExternalDns | ProviderType::Request);
+    if given.ca_secret_ref.is_some() && (without || type_ == ProviderType::Rfc2136) {
+        let message = format!("{} is not reached by HTTPS", type_.as_str());
+        return invalid("caSecretRef", message, "remove it");
+    }
     match (&given.secret_ref, without) {
         (None, false) => invalid(
             "secretRef",

@@ -47,6 +47,8 @@ pub use provider::{
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
+    validation = Rule::new("self.provider.type != 'Request' || !has(self.drift) || !has(self.drift.policy) || self.drift.policy != 'Warn'")
+        .message("drift.policy: Warn is for zones that the operator writes: a desk is always asked again"),
     validation = Rule::new("(has(self.claims) && has(self.claims.depth) ? self.claims.depth : 1) == (has(oldSelf.claims) && has(oldSelf.claims.depth) ? oldSelf.claims.depth : 1)")
         .message("spec.claims.depth cannot be changed: names that are held would be free to others"),
 )]

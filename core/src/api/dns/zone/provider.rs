@@ -16,6 +16,8 @@ use crate::api::schema;
         .message("provider.secretRef is missing, or given to a type that needs no credential (ExternalDNS, Request)"),
     validation = Rule::new("(!has(self.ovh) || self.type == 'OVH') && (!has(self.gandi) || self.type == 'Gandi') && (!has(self.scaleway) || self.type == 'Scaleway') && (!has(self.route53) || self.type == 'Route53') && (!has(self.alwaysData) || self.type == 'AlwaysData') && (!has(self.pointDNS) || self.type == 'PointDNS') && (!has(self.powerDNS) || self.type == 'PowerDNS') && (!has(self.rfc2136) || self.type == 'RFC2136') && (!has(self.externalDNS) || self.type == 'ExternalDNS') && (!has(self.request) || self.type == 'Request')")
         .message("provider has the settings of another type: remove them, or correct provider.type"),
+    validation = Rule::new("!has(self.caSecretRef) || !(self.type in ['RFC2136', 'ExternalDNS', 'Request'])")
+        .message("provider.caSecretRef is for providers that are reached by HTTPS: remove it"),
     validation = Rule::new("self.type != 'PowerDNS' || has(self.powerDNS)").message("provider.powerDNS is missing: write url there"),
     validation = Rule::new("self.type != 'RFC2136' || has(self.rfc2136)").message("provider.rfc2136 is missing: write server there"),
 )]
@@ -26,7 +28,8 @@ pub struct Provider {
     /// The Secret with the credential, in the operator's namespace. Its keys are those of the provider's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// A Secret in the operator's namespace whose `ca.crt` is trusted for this provider, beside the public authorities.
+    /// A Secret in the operator's namespace whose `ca.crt` is trusted for this provider, beside the public authorities; for
+    /// providers that are reached by HTTPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
     /// Settings of OVH.
