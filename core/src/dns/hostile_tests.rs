@@ -295,6 +295,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("TXT", "a\0b", BAD_VALUE),
     ("TXT", "a\u{1b}[31m", BAD_VALUE),
     ("TXT", "a\u{85}b", BAD_VALUE),
+    ("TXT", "a\u{fffd}b", BAD_VALUE),
     ("MX", "10 mail.example.net", "MX 10 mail.example.net"),
     ("MX", "mail.example.net", BAD_VALUE),
     ("MX", "10", BAD_VALUE),

@@ -223,7 +223,7 @@ fn example(type_: &RecordType) -> &'static str {
 /// Texts longer than this are refused: an answer has to fit, with its name, into 64 KiB.
 const LONGEST_TEXT: usize = 60_000;
 
-/// The text that is wanted: any characters but control characters. As a team writes it, without quotes.
+/// The text that is wanted: any characters but control characters and U+FFFD. As a team writes it, without quotes.
 fn text(value: &str) -> Result<String, String> {
     if value.len() > LONGEST_TEXT {
         return Err(format!("it is longer than {LONGEST_TEXT} octets"));
@@ -233,6 +233,10 @@ fn text(value: &str) -> Result<String, String> {
     }
     if value.chars().any(char::is_control) {
         return Err("it has a line break or another control character".into());
+    }
+    if value.contains(char::REPLACEMENT_CHARACTER) {
+        // What a text reads as that is no UTF-8: the two could not be told apart.
+        return Err("it has the character U+FFFD, or octets that are no UTF-8".into());
     }
     Ok(value.to_owned())
 }

@@ -179,7 +179,8 @@ impl Reader {
         }
         if *type_ == RecordType::Txt {
             let joined: Vec<String> = tokens.iter().map(|token| format!("\"{}\"", token.inside())).collect();
-            return text(&unquoted(&joined.join(" ")));
+            let text = canonical(type_, &unquoted(&joined.join(" ")));
+            return text.map_err(|error| error.to_string());
         }
         let last = tokens.len() - 1;
         let is_host = |index: usize| match type_ {
@@ -198,14 +199,6 @@ impl Reader {
         let parts: Vec<String> = tokens.iter().enumerate().map(part).collect();
         canonical(type_, &parts.join(" ")).map_err(|error| error.to_string())
     }
-}
-
-/// A text that canonical data can hold as it is.
-fn text(text: &str) -> Result<String, String> {
-    if text.contains(char::REPLACEMENT_CHARACTER) {
-        return Err("the text has octets that are no UTF-8".to_owned());
-    }
-    canonical(&RecordType::Txt, text).map_err(|error| error.to_string())
 }
 
 fn is_type(upper: &str) -> bool {
