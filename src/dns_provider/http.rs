@@ -182,7 +182,8 @@ impl Client {
             let words = words(content_type(&answer), &answer.body);
             return Err(Failure::Unavailable(self.message(status, &words)));
         }
-        if status.is_success() && content_type(&answer) == "text/html" {
+        let is_blank = answer.body.iter().all(u8::is_ascii_whitespace);
+        if status.is_success() && content_type(&answer) == "text/html" && !is_blank {
             // Somebody in between, such as a sign-in page: the provider may never have heard of the request.
             let message = format!("{} answered with a page for people", self.provider);
             return Err(Failure::Unavailable(message));

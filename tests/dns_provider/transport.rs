@@ -6,10 +6,11 @@ use std::net::TcpListener;
 
 use serde_json::json;
 use tremplin::dns_provider::{Failure, Provider, Shared, build};
+use tremplin_core::dns::Change;
 
 use super::server::ZONE;
 use super::tls;
-use super::zone::name;
+use super::zone::{name, set};
 
 const KEY: &str = "s3cret-key";
 const ZONE_JSON: &str = r#"{"kind": "Native", "rrsets": []}"#;
@@ -99,6 +100,22 @@ async fn an_answer_without_an_end_is_given_up() {
         matches!(&failure, Failure::Unavailable(why) if why.contains("more than")),
         "{failure:?}"
     );
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_no_page_for_people() {
+    let written = async |body: &str| {
+        let length = body.len();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close";
+        let url = plain(format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}"));
+        let change = Change::create(set("app", "A", 600, &["192.0.2.1"]));
+        powerdns(&url, None).write(&[change]).await
+    };
+    for blank in ["", "\r\n"] {
+        assert_eq!(written(blank).await, Ok(()), "{blank:?}");
+    }
+    let failure = written("<h1>Sign in</h1>").await.unwrap_err();
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
 }
 
 #[tokio::test]
