@@ -73,6 +73,9 @@ async fn the_end_of_a_token_is_told_where_the_provider_does_not() {
         Server::scaleway().await,
         Server::powerdns().await,
         Server::bind().await,
+        Server::always_data().await,
+        Server::point_dns().await,
+        Server::route53().await,
     ] {
         assert_eq!(server.provider().verify().await.unwrap().expires_at, None);
         let credential = server.until("2027-01-31T00:00:00Z").verify().await.unwrap();
