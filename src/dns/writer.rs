@@ -225,12 +225,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let changes: Vec<Change> = batch.iter().flat_map(|(_, changes)| changes).cloned().collect();
-            let ended = if changes.is_empty() {
-                Ok(())
-            } else {
-                self.provider.write(&changes).await
-            };
-            match ended {
+            match self.make(&changes).await {
                 Ok(()) => {
                     self.unanswered = None;
                     done.extend(batch.into_iter().map(|(name, _)| name));
@@ -243,6 +238,22 @@ impl<'a> Writer<'a> {
             }
         }
         done
+    }
+
+    async fn make(&self, changes: &[Change]) -> Result<(), Failure> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for change in changes {
+            tracing::info!(
+                zone = self.zone.name,
+                action = change.action(),
+                name = change.name().map(ToString::to_string),
+                type_ = change.type_().map(ToString::to_string),
+                "writing to the zone"
+            );
+        }
+        self.provider.write(changes).await
     }
 
     /// What is to be written instead of a batch that failed.

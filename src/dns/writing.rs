@@ -26,15 +26,6 @@ impl Round<'_> {
         if self.changes_begin(&changes) || has_news || has_snapshot {
             self.tell_before().await?;
         }
-        for change in &changes {
-            tracing::info!(
-                zone = self.zone.name,
-                action = change.action(),
-                name = change.name().map(ToString::to_string),
-                type_ = change.type_().map(ToString::to_string),
-                "writing to the zone"
-            );
-        }
         let deletes = |(_, changes): &&Group| !breaker::deleted(changes).is_empty();
         let deletions: Vec<Group> = groups.iter().filter(deletes).cloned().collect();
         let writer = Writer::new(&*self.provider, self.zone, wants, &self.dns.board);
