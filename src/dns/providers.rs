@@ -141,7 +141,7 @@ impl Dns {
         }
     }
 
-    /// The client of a zone is made anew at the next round, and its credential checked.
+    /// The client of a zone is made anew at the next round, if there is one, and its credential checked.
     pub(super) fn forget_provider(&self, name: &str) {
         if let Some(client) = self.clients().get_mut(name) {
             client.made_from = None;

@@ -42,6 +42,8 @@ impl Reconcile for Zones {
     async fn reconcile(&self, key: &Key, failures: u32) -> Outcome {
         let dns = &self.0;
         let Some(seen) = dns.zones.get(key) else {
+            // Its credential is kept no longer.
+            dns.forget_provider(&key.name);
             return Outcome::Gone;
         };
         let zone = match &*seen {
