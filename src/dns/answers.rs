@@ -34,6 +34,8 @@ pub struct Answers {
     known: RwLock<Facts>,
     /// Until when each need not be asked for again.
     fresh: Mutex<BTreeMap<Question, Instant>>,
+    /// When what is asked for no more was last forgotten: to look at all answers at each would take long.
+    cleared: Mutex<Option<Instant>>,
     /// Records for which questions are under way.
     asking: Mutex<BTreeSet<Key>>,
     turns: Semaphore,
@@ -44,6 +46,7 @@ impl Default for Answers {
         Self {
             known: RwLock::default(),
             fresh: Mutex::default(),
+            cleared: Mutex::default(),
             asking: Mutex::default(),
             turns: Semaphore::new(AT_ONCE),
         }
@@ -96,9 +99,13 @@ impl Answers {
         };
         let mut fresh = whole(&self.fresh);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Where records led once is asked for no more.
-        fresh.retain(|_, until| now.saturating_duration_since(*until) < FORGOTTEN);
-        known.retain(|question, _| fresh.contains_key(question));
+        let mut cleared = whole(&self.cleared);
+        if cleared.is_none_or(|last| now.saturating_duration_since(last) >= YES) {
+            // Where records led once is asked for no more.
+            fresh.retain(|_, until| now.saturating_duration_since(*until) < FORGOTTEN);
+            known.retain(|question, _| fresh.contains_key(question));
+            *cleared = Some(now);
+        }
         // A little less, so that the next look at the record finds it old.
         fresh.insert(question.clone(), now + believed * 9 / 10);
         known.insert(question, answer.bounded());
