@@ -40,12 +40,17 @@ use world::{Server, World, message};
 
 const FOREIGN: &str = "www IN A 198.51.100.1\nmail IN MX 10 mx.other.example.";
 
-/// So many names of one team, each published.
-async fn publish(world: &World, team: &str, domain: &str, count: usize) {
+/// So many names of one team.
+async fn commit(world: &World, team: &str, domain: &str, count: usize) {
     for n in 0..count {
         let spec = format!("{{name: n{n}.{domain}, targets: [192.0.2.{n}]}}");
         world.commit(team, &format!("n{n}"), &spec).await;
     }
+}
+
+/// The same, each published.
+async fn publish(world: &World, team: &str, domain: &str, count: usize) {
+    commit(world, team, domain, count).await;
     for n in 0..count {
         world.record(team, &format!("n{n}"), "Published").await;
     }

@@ -45,7 +45,7 @@ impl Round<'_> {
     }
 
     /// A human has looked: what tripped the breaker is wanted, and counting begins anew.
-    pub(super) fn acknowledged(&mut self, breaker: Option<Breaker>) {
+    fn acknowledged(&mut self, breaker: Option<Breaker>) {
         self.dns.board.forget_touched(&self.zone.name);
         self.facts.kept.breaker = breaker;
     }
@@ -54,6 +54,13 @@ impl Round<'_> {
     fn is_acknowledged(&self) -> bool {
         let breaker = self.facts.kept.breaker.as_ref();
         breaker.is_some_and(|breaker| breaker::is_acknowledged(breaker, self.now))
+    }
+
+    /// Where nothing is left of what tripped it, an acknowledged breaker is closed.
+    pub(super) fn close_acknowledged(&mut self) {
+        if self.is_acknowledged_now() {
+            self.acknowledged(None);
+        }
     }
 
     /// All that was asked for is done: what comes now was not acknowledged.
@@ -87,7 +94,7 @@ impl Round<'_> {
     }
 
     /// Whether a human has acknowledged the breaker that is open.
-    pub(super) fn is_acknowledged_now(&self) -> bool {
+    fn is_acknowledged_now(&self) -> bool {
         let breaker = self.facts.kept.breaker.as_ref();
         let Some(tripped_at) = breaker.and_then(|breaker| breaker.tripped_at.as_ref()) else {
             return false;

@@ -246,10 +246,7 @@ impl Round<'_> {
             .gate_delegations(self.zone, &self.authorities.servers, &mut task, &work);
         self.dns.tell_kept(self.zone, &mut task);
         let again = if task.is_empty() {
-            // Nothing is left of what tripped it.
-            if self.is_acknowledged_now() {
-                self.acknowledged(None);
-            }
+            self.close_acknowledged();
             let published = self.publish().await;
             published.err().map(|trouble| self.failed(work, &task, &trouble))
         } else {
@@ -264,6 +261,7 @@ impl Round<'_> {
         let to_be_written = |record: &Asking| work.records.contains(&record.key);
         let only_asking = task.claims.is_empty() && !task.records.iter().any(to_be_written);
         if only_asking {
+            self.close_acknowledged();
             if let Err(trouble) = self.publish().await {
                 return Some(self.failed(work, &task, &trouble));
             }

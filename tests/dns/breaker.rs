@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::DeleteParams;
+use tokio::net::UdpSocket;
 use tremplin_core::api::DnsZone;
 use tremplin_core::api::dns::Breaker;
 use tremplin_core::dns::RrSet;
@@ -12,7 +13,7 @@ use tremplin_e2e::{ControlPlane, ControlPlaneOptions};
 use crate::behind::set;
 use crate::common::{HOME, Operator, eventually, install, settings, start};
 use crate::world::{Server, World, message};
-use crate::{FOREIGN, is_foreign, publish};
+use crate::{FOREIGN, commit, is_foreign, publish};
 
 const ACKNOWLEDGED: &str = "tremplin.dev/breaker-acknowledged";
 
@@ -135,7 +136,7 @@ async fn an_acknowledged_zone_is_closed_again_although_nothing_is_left_to_write(
     delete_at_once(&world, &blue, "undone", 3).await;
     let zone = world.zone("undone", "BreakerOpen").await.status.unwrap();
     // The team takes its mistake back.
-    publish_again(&world, &blue, 3).await;
+    commit(&world, &blue, "undone.example", 3).await;
     let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
     world.annotate_zone("undone", ACKNOWLEDGED, &tripped_at).await;
     world.zone("undone", "Synced").await;
@@ -144,11 +145,31 @@ async fn an_acknowledged_zone_is_closed_again_although_nothing_is_left_to_write(
     }
 }
 
-async fn publish_again(world: &World, team: &str, count: usize) {
-    for n in 0..count {
-        let spec = format!("{{name: n{n}.undone.example, targets: [192.0.2.{n}]}}");
-        world.commit(team, &format!("n{n}"), &spec).await;
+#[tokio::test]
+async fn an_acknowledged_zone_is_closed_again_while_a_server_is_behind() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::bind("lagging.example", FOREIGN).await;
+    let spec = "{safety: {maxDeletesPerHour: 1, maxChangedPercent: 100}}";
+    world.open("lagging", "lagging.example", &server, spec).await;
+    let blue = world.team(control_plane, "blue").await;
+    publish(&world, &blue, "lagging.example", 3).await;
+    delete_at_once(&world, &blue, "lagging", 3).await;
+    let zone = world.zone("lagging", "BreakerOpen").await.status.unwrap();
+    let deaf = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let ports = [server.dns(), deaf.local_addr().unwrap()].map(|address| address.port());
+    let [real, deaf] = ports.map(|port| format!("{{address: 127.0.0.1, port: {port}}}"));
+    world
+        .change_zone("lagging", &format!("{{authorities: [{real}, {deaf}]}}"))
+        .await;
+    commit(&world, &blue, "lagging.example", 3).await;
+    for n in 0..3 {
+        world.record(&blue, &format!("n{n}"), "Publishing").await;
+        world.claim(&format!("n{n}.lagging.example"), "Held").await;
     }
+    let tripped_at = zone.breaker.unwrap().tripped_at.unwrap().0.to_string();
+    world.annotate_zone("lagging", ACKNOWLEDGED, &tripped_at).await;
+    world.zone("lagging", "Synced").await;
 }
 
 #[tokio::test]
