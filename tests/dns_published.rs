@@ -17,6 +17,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use tremplin_core::api::{DnsRecord, DnsZone};
@@ -72,6 +73,54 @@ async fn what_the_provider_has_not_deployed_is_told_as_such() {
     assert_eq!(message(&zone.status.unwrap().conditions, "Ready"), "");
     let Server::Ovh(fake) = server else { unreachable!() };
     fake.assert_clean();
+}
+
+/// A call to the provider's API, as its console makes them.
+async fn by_hand(fake: &Ovh, method: &str, path: &str, body: Value) -> Value {
+    let request = ::http::Request::builder()
+        .method(method)
+        .uri(format!("{}/domain/zone/{}/{path}", fake.url(), fake.zone()))
+        .header("Authorization", format!("Bearer {}", fake.token()))
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
+        .unwrap();
+    let answer = tremplin_e2e::http::send(request).await.unwrap();
+    assert!(answer.status().is_success(), "{:?}", answer.body());
+    serde_json::from_str(answer.body()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_zone_that_its_provider_does_not_serve_is_not_ready_until_it_does() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::Ovh(Ovh::start(FakeOptions::new("undeployed.example")).await.unwrap());
+    let Server::Ovh(fake) = &server else { unreachable!() };
+    world.open("undeployed", "undeployed.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    // Taken, and then no zone can be made of it.
+    let mut made = Value::Null;
+    for (type_, target) in [("A", "192.0.2.7"), ("CNAME", "a.example.")] {
+        let record = json!({"fieldType": type_, "subDomain": "www", "target": target, "ttl": 60});
+        made = by_hand(fake, "POST", "record", record).await;
+    }
+    let spec = "{name: app.undeployed.example, targets: [192.0.2.1]}";
+    world.commit(&blue, "app", spec).await;
+    let told = async || {
+        let zone = world.zone("undeployed", "ProviderRefused").await;
+        message(&zone.status.unwrap().conditions, "Ready")
+    };
+    assert!(told().await.contains("CNAME"), "{}", told().await);
+    // Also after a round that does not ask the provider.
+    world.audit("undeployed").await;
+    let zone = world.cluster::<DnsZone>().get("undeployed").await.unwrap();
+    let conditions = zone.status.unwrap().conditions;
+    assert!(message(&conditions, "Ready").contains("CNAME"), "{conditions:?}");
+
+    let path = format!("record/{}", made["id"]);
+    by_hand(fake, "DELETE", &path, Value::Null).await;
+    world.audit("undeployed").await;
+    world.record(&blue, "app", "Published").await;
+    world.zone("undeployed", "Synced").await;
 }
 
 /// A zone of OVHcloud, reached through a proxy.

@@ -42,6 +42,15 @@ pub struct Given {
     pub generation: Option<i64>,
 }
 
+/// What a provider said of what was written.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// Until when it is not asked again.
+    pub until: Timestamp,
+    /// Whether it serves it, if it can tell, or why it does not.
+    pub said: Result<Option<bool>, Fault<Reason>>,
+}
+
 /// What the rounds tell each other.
 #[derive(Default)]
 pub struct Board(Mutex<Inner>);
@@ -61,8 +70,8 @@ struct Inner {
     requests: HashMap<String, Vec<Request>>,
     /// The TTL of what a desk is to change, by zone, name and type.
     there: HashMap<String, BTreeMap<(Fqdn, RecordType), u32>>,
-    /// What a provider said of what was written, by zone, and until when that is not asked again.
-    deployed: HashMap<String, (Timestamp, Option<bool>)>,
+    /// What a provider said of what was written, by zone.
+    deployed: HashMap<String, Deployed>,
     /// Names whose last write failed, by zone, and how often in a row each did alone.
     suspects: HashMap<String, BTreeMap<Fqdn, u32>>,
     /// What was changed lately, by zone.
@@ -212,14 +221,18 @@ impl Board {
         news
     }
 
-    /// What the provider said of what was written, and until when that counts.
-    pub fn deployed(&self, zone: &str) -> Option<(Timestamp, Option<bool>)> {
-        self.lock().deployed.get(zone).copied()
+    /// What the provider said of what was written.
+    pub fn deployed(&self, zone: &str) -> Option<Deployed> {
+        self.lock().deployed.get(zone).cloned()
     }
 
-    /// Notes what the provider said of what was written.
-    pub fn note_deployed(&self, zone: &str, until: Timestamp, deployed: Option<bool>) {
-        self.lock().deployed.insert(zone.to_owned(), (until, deployed));
+    /// Notes what the provider said of what was written; `None`: the servers answer as asked, and that counts.
+    pub fn note_deployed(&self, zone: &str, deployed: Option<Deployed>) {
+        let mut inner = self.lock();
+        match deployed {
+            Some(deployed) => drop(inner.deployed.insert(zone.to_owned(), deployed)),
+            None => drop(inner.deployed.remove(zone)),
+        }
     }
 
     /// What was refused is tried again, since the rules are others now.

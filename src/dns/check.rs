@@ -10,7 +10,7 @@ use tremplin_core::dns::status::{Progress, Served, is_published, proven};
 use tremplin_core::dns::{Change, Fqdn};
 
 use super::authorities::Authorities;
-use super::board::Work;
+use super::board::{Deployed, Work};
 use super::drift;
 use super::providers;
 use super::round::Round;
@@ -66,8 +66,15 @@ impl Round<'_> {
             waits.push(self.dns.behind.note(&record.key, is_on_its_way(record)));
             unpublished.insert(record.key.clone());
         }
-        let again = waits.into_iter().min()?;
+        let Some(again) = waits.into_iter().min() else {
+            self.dns.board.note_deployed(&self.zone.name, None);
+            return None;
+        };
         self.tell_behind(behind, &of_names, again).await;
+        // Also where it was asked rounds ago.
+        if let Some(Err(fault)) = self.dns.board.deployed(&self.zone.name).map(|known| known.said) {
+            self.facts.fault.get_or_insert(fault);
+        }
         let work = Work {
             unpublished,
             ..Work::default()
@@ -154,25 +161,22 @@ impl Round<'_> {
     }
 
     /// Whether the provider says that it serves what was written: asked while servers are behind, and then rarely, not
-    /// before they are asked `again`. What it says is wrong with the zone is told on the zone.
+    /// before they are asked `again`.
     async fn deployed(&mut self, has_changed: bool, again: Duration) -> Option<bool> {
         let name = &self.zone.name;
-        if let Some((until, known)) = self.dns.board.deployed(name)
-            && self.now < until
-            && !has_changed
-        {
-            return known;
+        let known = self.dns.board.deployed(name).filter(|known| self.now < known.until);
+        if let Some(known) = known.filter(|_| !has_changed) {
+            return known.said.ok().flatten();
         }
-        let deployed = match self.provider.is_published().await {
-            Ok(deployed) => deployed,
-            Err(failure) => {
-                let fault = providers::fault(&failure);
-                self.facts.fault.get_or_insert(fault);
-                None
-            }
-        };
+        if self.facts.fault.is_some() {
+            // One that fails is asked for nothing more.
+            return None;
+        }
+        let said = self.provider.is_published().await;
+        let said = said.map_err(|failure| providers::fault(&failure));
         let until = self.now.checked_add(again.max(ASK_PROVIDER_AGAIN)).unwrap_or(self.now);
-        self.dns.board.note_deployed(name, until, deployed);
+        let deployed = said.clone().ok().flatten();
+        self.dns.board.note_deployed(name, Some(Deployed { until, said }));
         deployed
     }
 
