@@ -157,7 +157,7 @@ impl Round<'_> {
             self.doubt_delegations();
         }
         self.take_up_withdrawals();
-        let serial = self.authorities.start.map(|start| i64::from(start.serial));
+        let serial = self.authorities.serial();
         // What was refused may have been read while somebody else wrote, and before that was audited.
         let is_refused = |key: &Key| self.refusal(key).is_some();
         let unchanged = self.provider.profile().serial_moves

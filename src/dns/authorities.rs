@@ -1,6 +1,6 @@
 //! Who the authoritative servers of a zone are, and which of them answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use futures::future::join_all;
@@ -21,6 +21,8 @@ pub struct Authorities {
     pub unknown: Option<String>,
     /// The zone's start as the first that answers has it.
     pub start: Option<Start>,
+    /// The serials that they have: several where one is behind.
+    pub serials: BTreeSet<u32>,
 }
 
 impl Authorities {
@@ -44,12 +46,15 @@ impl Authorities {
             .iter()
             .map(|server| authority::start(server.address, &zone.domain));
         let starts = join_all(asked).await;
-        let start = starts.iter().find_map(|start| start.as_ref().ok().copied());
+        let answered = || starts.iter().filter_map(|start| start.as_ref().ok());
+        let start = answered().next().copied();
+        let serials = answered().map(|start| start.serial).collect();
         let answers = servers.iter().zip(starts);
         let silent = answers.filter_map(|(server, start)| Some((server.address, start.err()?)));
         Self {
             silent: silent.collect(),
             start,
+            serials,
             servers,
             unknown: None,
         }
@@ -58,6 +63,13 @@ impl Authorities {
     /// Whether none answers.
     pub fn are_silent(&self) -> bool {
         self.start.is_none()
+    }
+
+    /// The serial that all have that answer. While one is behind none tells that nothing changed.
+    pub fn serial(&self) -> Option<i64> {
+        let mut serials = self.serials.iter();
+        let serial = serials.next().copied().map(i64::from);
+        serial.filter(|_| serials.next().is_none())
     }
 
     /// What a status tells of them.
@@ -71,5 +83,25 @@ impl Authorities {
             message: self.silent.get(&server.address).cloned(),
         });
         unknown.into_iter().chain(known).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_differ_have_no_serial() {
+        let serial = |serials: &[u32]| {
+            let serials = serials.iter().copied().collect();
+            let authorities = Authorities {
+                serials,
+                ..Authorities::default()
+            };
+            authorities.serial()
+        };
+        assert_eq!(serial(&[7, 7]), Some(7));
+        assert_eq!(serial(&[7, 8]), None, "whichever comes first");
+        assert_eq!(serial(&[]), None);
     }
 }
