@@ -162,14 +162,46 @@ impl Dns {
 }
 
 impl Round<'_> {
-    /// What concerns the whole zone puts everything back.
-    pub(super) fn failed(&mut self, work: Work, task: &Task, trouble: &Trouble) -> Duration {
+    /// What concerns the whole zone puts everything back. Of records that were written before the servers still tell.
+    pub(super) async fn failed(&mut self, work: Work, task: Task, trouble: &Trouble) -> Duration {
         self.tell_whole(&trouble.fault);
         let told = of_zone(&trouble.fault, &self.zone.name, self.zone.contact.as_deref());
-        self.dns.refuse(&task.records, &told);
         self.all_stuck(&task.claims, &trouble.fault);
+        let (written, others): (Vec<_>, Vec<_>) =
+            task.records.into_iter().partition(|record| self.dns.is_written(record));
+        self.dns.refuse(&others, &told);
+        self.give_back_beside(work, &written);
+        let again = self.check(written, &[]).await;
+        again.map_or(trouble.again, |again| again.min(trouble.again))
+    }
+
+    /// Nothing may be written: records to which that makes a difference are told, and what is to be done is put back until
+    /// the zone changes. Of the others the servers tell.
+    pub(super) async fn held_back(
+        &mut self,
+        mut work: Work,
+        asking: Vec<Asking>,
+        planned: &BTreeMap<Fqdn, Planned>,
+        fault: &Fault<Reason>,
+    ) -> Option<Duration> {
+        let is_as_asked = |name: &&Fqdn| planned.get(name).is_some_and(|planned| planned.changes.is_empty());
+        let (as_asked, waiting): (Vec<_>, Vec<_>) = asking
+            .into_iter()
+            .partition(|record| self.dns.is_written(record) && record.names().iter().all(is_as_asked));
+        self.dns.refuse(&waiting, fault);
+        for record in &as_asked {
+            work.records.remove(&record.key);
+        }
+        self.give_back_beside(work, &as_asked);
+        self.check(as_asked, &[]).await
+    }
+
+    /// Puts work back, beside the records that are checked now.
+    fn give_back_beside(&self, mut work: Work, checked: &[Asking]) {
+        for record in checked {
+            work.unpublished.remove(&record.key);
+        }
         self.dns.board.give_back(&self.zone.name, work);
-        trouble.again
     }
 
     /// Tells on the zone what concerns all of it.

@@ -125,7 +125,7 @@ impl Dns {
     }
 
     /// Whether a record is in the zone as it asks for now, as far as its status or the writer knows.
-    fn is_written(&self, record: &Asking) -> bool {
+    pub(super) fn is_written(&self, record: &Asking) -> bool {
         let is_so = |progress: Progress| progress.wanted == record.programmed && progress.result.is_ok();
         record.was_written || self.board.progress(&record.key).is_some_and(is_so)
     }

@@ -247,8 +247,10 @@ impl Round<'_> {
         self.dns.tell_kept(self.zone, &mut task);
         let again = if task.is_empty() {
             self.close_acknowledged();
-            let published = self.publish().await;
-            published.err().map(|trouble| self.failed(work, &task, &trouble))
+            match self.publish().await {
+                Ok(()) => None,
+                Err(trouble) => Some(self.failed(work, task, &trouble).await),
+            }
         } else {
             self.carry_out(work, task).await
         };
@@ -263,14 +265,14 @@ impl Round<'_> {
         if only_asking {
             self.close_acknowledged();
             if let Err(trouble) = self.publish().await {
-                return Some(self.failed(work, &task, &trouble));
+                return Some(self.failed(work, task, &trouble).await);
             }
             return self.check(task.records, &[]).await;
         }
         let mut left = self.memory.take();
         let reading = match reading::plan(&*self.provider, &task.wants, &mut left, self.zone).await {
             Ok(reading) => reading,
-            Err(failure) => return Some(self.failed(work, &task, &failure.into())),
+            Err(failure) => return Some(self.failed(work, task, &failure.into()).await),
         };
         let planned = &reading.planned;
         let mut asking = self.told_conflicts(std::mem::take(&mut task.records), planned);
@@ -279,18 +281,16 @@ impl Round<'_> {
         let groups = groups(planned, &held);
         let changes: Vec<Change> = groups.iter().flat_map(|(_, changes)| changes).cloned().collect();
         if let Some(fault) = self.may_not_write(&changes) {
-            let again = self.tell_waiting(&task, planned, &changes, &fault).await;
-            self.dns.refuse(&asking, &fault);
-            // Tried again when the zone changes: nothing is lost.
-            self.dns.board.give_back(&self.zone.name, work);
-            return again;
+            let strike_again = self.tell_waiting(&task, planned, &changes, &fault).await;
+            let again = self.held_back(work, asking, planned, &fault).await;
+            return [again, strike_again].into_iter().flatten().min();
         }
         self.trust_what_is_as_asked(planned);
         let written = match self.write(groups, &task.wants).await {
             Ok(written) => written,
             Err(trouble) => {
                 task.records = asking;
-                return Some(self.failed(work, &task, &trouble));
+                return Some(self.failed(work, task, &trouble).await);
             }
         };
         let as_planned = held.iter().filter(|name| written.is_as_planned(name));

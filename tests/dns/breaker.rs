@@ -83,6 +83,9 @@ async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
         world.team(control_plane, "red").await,
     );
     publish(&world, &blue, "breaker.example", 5).await;
+    let kept = "{name: kept.breaker.example, targets: [192.0.2.98]}";
+    world.commit(&red, "kept", kept).await;
+    world.record(&red, "kept", "Published").await;
     let before = server.all("breaker.example").await;
 
     delete_at_once(&world, &blue, "breaker", 5).await;
@@ -101,6 +104,12 @@ async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
         .commit(&red, "new", "{name: new.breaker.example, targets: [192.0.2.99]}")
         .await;
     world.record(&red, "new", "BreakerOpen").await;
+    // What is served and stays is true whatever waits, also once the zone is another.
+    world.change_zone("breaker", "{safety: {maxDeletesPerHour: 4}}").await;
+    world.zone("breaker", "BreakerOpen").await;
+    world.audit("breaker").await;
+    world.record(&red, "kept", "Published").await;
+    world.record(&red, "new", "BreakerOpen").await;
     // Another time is no acknowledgement of this one.
     world
         .annotate_zone("breaker", ACKNOWLEDGED, "2026-01-01T00:00:00Z")
@@ -114,7 +123,8 @@ async fn many_deletions_at_once_stop_the_zone_until_a_human_has_looked() {
     for n in 0..5 {
         world.claim(&format!("n{n}.breaker.example"), "Releasing").await;
     }
-    let own = [set("new.breaker.example", "A", 300, &["192.0.2.99"])];
+    let own = [("kept", "192.0.2.98"), ("new", "192.0.2.99")]
+        .map(|(name, address)| set(&format!("{name}.breaker.example"), "A", 300, &[address]));
     let mut expected = before;
     expected.retain(|set| !set.name.as_str().contains(".breaker.example") || is_foreign(set));
     expected.extend(own);

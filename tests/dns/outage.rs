@@ -184,3 +184,30 @@ async fn a_corrected_credential_that_cannot_be_checked_at_once_is_checked_later(
     assert_eq!(proxy.planned(), 0, "the first check failed");
     world.zone("later", "Synced").await;
 }
+
+#[tokio::test]
+async fn what_is_served_is_published_although_its_provider_cannot_be_read() {
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    let server = Server::power_dns("unread.example", "").await;
+    let proxy = world.open_behind_proxy("unread", "unread.example", &server, "").await;
+    let blue = world.team(control_plane, "blue").await;
+    let commit = async |name: &str, reason: &str| {
+        let spec = format!("{{name: {name}.unread.example, targets: [192.0.2.1]}}");
+        world.commit(&blue, name, &spec).await;
+        world.record(&blue, name, reason).await;
+    };
+    commit("served", "Published").await;
+    proxy.always(Some(Fault::Status(500, None)));
+    commit("new", "ProviderUnavailable").await;
+    // Every record is asked about now.
+    world.change_zone("unread", "{drift: {intervalSeconds: 400}}").await;
+    world.zone("unread", "ProviderUnavailable").await;
+    commit("newer", "ProviderUnavailable").await;
+    let record = world.of::<DnsRecord>(&blue).get("served").await.unwrap();
+    let conditions = record.status.unwrap().conditions;
+    let ready = conditions.iter().find(|found| found.type_ == "Ready").unwrap();
+    assert_eq!(ready.reason, "Published", "{}", ready.message);
+    proxy.always(None);
+    commit("new", "Published").await;
+}
