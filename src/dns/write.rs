@@ -1,6 +1,7 @@
 //! What is asked for in a zone, gathered by name, and written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use tremplin_core::api::dns::{ProgrammedSet, Withdrawal};
@@ -17,8 +18,9 @@ use tremplin_core::dns::{Fqdn, Reason, RecordType, RrSet, Zone};
 use tremplin_core::fault::Fault;
 
 use super::board::Work;
+use super::observe::View;
 use super::{Dns, cluster_key, record_key};
-use crate::cluster::Seen;
+use crate::cluster::{Item as _, Seen};
 use crate::dns_provider::{Failure, Provider};
 use crate::key::Key;
 
@@ -35,6 +37,24 @@ pub struct Task {
     pub claims: Vec<DnsClaim>,
     /// Records that say something at these names and are not known to be written.
     beside: BTreeSet<Key>,
+    /// What each record comes to that says something below one of these claims: judged once, so that all that is made of
+    /// it fits together.
+    judged: HashMap<Key, Arc<Judged>>,
+}
+
+/// A record, and what it comes to.
+struct Judged {
+    seen: Arc<Seen<DnsRecord>>,
+    view: View,
+}
+
+impl Judged {
+    fn record(&self) -> Option<&DnsRecord> {
+        match &*self.seen {
+            Seen::Object(record) => Some(record),
+            Seen::Malformed(_) => None,
+        }
+    }
 }
 
 /// What is left as it is at a name, by type, and why.
@@ -98,9 +118,7 @@ impl Dns {
     /// something there: who waits for that belongs to the work, and passes what every record must.
     pub(super) fn task(&self, work: &mut Work, zone: &Zone) -> Task {
         let mut task = Task::default();
-        for key in &work.records {
-            self.ask(&mut task, key, zone);
-        }
+        // First: what is noted on a claim from now on is not in the task, and not struck off as if it had been.
         for name in &work.claims {
             let Some(seen) = self.claims.get(&cluster_key(name)) else {
                 continue;
@@ -109,6 +127,9 @@ impl Dns {
             if claim.spec.zone == zone.domain.as_str() && !claim.spec.withdrawals.is_empty() {
                 self.withdrawals(&mut task, claim, zone);
             }
+        }
+        for key in &work.records {
+            self.ask(&mut task, key, zone);
         }
         while let Some(key) = task.beside.pop_first() {
             if work.records.insert(key.clone()) {
@@ -121,6 +142,7 @@ impl Dns {
         // Asked for before it is written it would be known to be behind, and not to be unwritten.
         let unwritten = task.records.iter().filter(|record| !self.is_written(record));
         work.records.extend(unwritten.map(|record| record.key.clone()));
+        task.judged.clear();
         task
     }
 
@@ -132,8 +154,9 @@ impl Dns {
 
     fn ask(&self, task: &mut Task, key: &Key, zone: &Zone) {
         let Some(seen) = self.records.get(key) else { return };
-        let Seen::Object(record) = &*seen else { return };
-        let view = self.view(record);
+        let Some(judged) = self.judged(task, seen) else { return };
+        let Some(record) = judged.record() else { return };
+        let view = &judged.view;
         let (Ok(()), Some(key), Some(claim)) = (&view.judgement.verdict, &view.key, &view.claim) else {
             return;
         };
@@ -158,10 +181,22 @@ impl Dns {
             key: record_key(record),
             was_written: before == Some(&asked),
             programmed: asked,
-            sets: view.judgement.sets,
-            record: (**record).clone(),
+            sets: view.judgement.sets.clone(),
+            record: record.clone(),
             findings: Vec::new(),
         });
+    }
+
+    fn judged(&self, task: &mut Task, seen: Arc<Seen<DnsRecord>>) -> Option<Arc<Judged>> {
+        let key = seen.key();
+        if let Some(known) = task.judged.get(&key) {
+            return Some(known.clone());
+        }
+        let Seen::Object(record) = &*seen else { return None };
+        let view = self.view(record);
+        let judged = Arc::new(Judged { seen, view });
+        task.judged.insert(key, judged.clone());
+        Some(judged)
     }
 
     fn withdrawals(&self, task: &mut Task, claim: &DnsClaim, zone: &Zone) {
@@ -192,17 +227,16 @@ impl Dns {
         let own = self.claim_of(ClaimedKey::of(name, zone).name());
         let own = own.filter(|own| own.spec.holder.namespace == *namespace && own.metadata.name != claim.metadata.name);
         let below = self.below(namespace, key, zone);
-        let said: Vec<Said> = below
-            .iter()
-            .filter_map(|seen| match &**seen {
-                Seen::Object(record) => Some(Said {
-                    record: record.name_any(),
-                    written: written(record).to_vec(),
-                    judgement: self.view(record).judgement,
-                }),
-                Seen::Malformed(_) => None,
+        let said = below.into_iter().filter_map(|seen| {
+            let judged = self.judged(task, seen)?;
+            let record = judged.record()?;
+            Some(Said {
+                record: record.name_any(),
+                written: written(record).to_vec(),
+                judgement: judged.view.judgement.clone(),
             })
-            .collect();
+        });
+        let said: Vec<Said> = said.collect();
         let waiting = said.iter().filter(|said| {
             let is_here = said.judgement.sets.iter().any(|set| set.name == *name);
             is_here && said.written != programmed(&said.judgement.sets)
