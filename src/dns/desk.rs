@@ -265,7 +265,7 @@ impl Desk<'_> {
         };
         let request = match how {
             How::Part => None,
-            How::Whole | How::Gone if self.zone.safety.protected.contains(name) => None,
+            How::Whole | How::Gone if self.zone.protects(name) => None,
             How::Whole | How::Gone => wanted.request(&seen, self.now),
         };
         Looked {
@@ -365,7 +365,7 @@ impl Desk<'_> {
     }
 
     fn why_not(&self, record: &Asking, requests: &BTreeMap<String, Vec<Request>>) -> Option<Fault<Reason>> {
-        let protected = |name: &&&Fqdn| !record.was_written && self.zone.safety.protected.contains(**name);
+        let protected = |name: &&&Fqdn| !record.was_written && self.zone.protects(name);
         if let Some(name) = record.names().iter().find(protected) {
             let message = format!("{name} is protected: nobody is asked to change it");
             return Some(Fault::stalled(Reason::ProtectedName, message, ""));
