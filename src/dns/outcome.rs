@@ -210,7 +210,7 @@ impl Round<'_> {
         if matches!(fault.reason, Reason::CredentialInvalid | Reason::ZoneUnknown) {
             self.facts.credential = Some(Err(fault.clone()));
             // Checked anew at the next round: it may have been renewed at the provider.
-            self.dns.forget_provider(&self.zone.name);
+            self.dns.renew_provider(&self.zone.name);
         }
     }
 

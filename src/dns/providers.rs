@@ -141,8 +141,13 @@ impl Dns {
         }
     }
 
-    /// The client of a zone is made anew at the next round, if there is one, and its credential checked.
+    /// The zone is gone, and its client with it.
     pub(super) fn forget_provider(&self, name: &str) {
+        self.clients().remove(name);
+    }
+
+    /// The client of a zone is made anew at the next round, and its credential checked.
+    pub(super) fn renew_provider(&self, name: &str) {
         if let Some(client) = self.clients().get_mut(name) {
             client.made_from = None;
             client.is_verified = false;

@@ -105,7 +105,7 @@ impl Dns {
         }
         let told = object.status.as_ref();
         if told.is_some_and(|told| is_to_be_checked(told, (self.now)())) {
-            self.forget_provider(&name);
+            self.renew_provider(&name);
         }
         let Ready {
             provider,
@@ -210,7 +210,7 @@ impl Round<'_> {
     /// A zone whose provider does not take our credential: it says so, and so do its records.
     async fn refused(mut self, fault: Fault<Reason>) -> Result<Outcome, Fault<Reason>> {
         let (dns, name) = (self.dns, &self.zone.name);
-        dns.forget_provider(name);
+        dns.renew_provider(name);
         let is_api = fault.reason == Reason::ApiMissing;
         self.facts.credential = (!is_api).then(|| Err(fault.clone()));
         self.facts.fault = Some(fault.clone());
