@@ -154,6 +154,11 @@ impl Dns {
         }
     }
 
+    /// The client of a zone that is gone is kept no longer, nor its credential.
+    pub(super) fn drop_provider(&self, name: &str) {
+        self.clients().remove(name);
+    }
+
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<String, Client>> {
         self.providers.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
