@@ -81,6 +81,8 @@ pub fn import(sets: &[RrSet], zone: &Fqdn, depth: usize) -> Import {
 
 /// What is to be known of a zone before one of its sets can be judged.
 struct Known {
+    /// The types at each name.
+    types: BTreeMap<Fqdn, BTreeSet<RecordType>>,
     /// Names that are delegated.
     cuts: BTreeSet<Fqdn>,
     /// Names that external-dns has in its registry.
@@ -97,7 +99,12 @@ impl Known {
             .filter(|set| set.type_ == RecordType::Ns && set.name != *zone);
         let marks =
             texts().filter_map(|set| Some((ownership::marked_name(&set.name, zone)?, ownership::Mark::of(set)?)));
+        let mut types: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for set in sets {
+            types.entry(set.name.clone()).or_default().insert(set.type_.clone());
+        }
         Self {
+            types,
             cuts: delegations.map(|set| set.name.clone()).collect(),
             registered: texts()
                 .filter(|set| is_registry(set))
@@ -132,10 +139,30 @@ impl Known {
                 Some("the zone's own name servers are not changed by records".into())
             }
             RecordType::Ds if !self.cuts.contains(&set.name) => Some("it has no NS records beside it".into()),
+            RecordType::Ds if self.marked.contains(&(set.name.clone(), RecordType::Ns)) => {
+                Some("the delegation has its DnsRecord, which does not ask for it".into())
+            }
             RecordType::Other(type_) if is_dnssec(type_) => Some("it is made by whoever signs the zone".into()),
             RecordType::Other(type_) => Some(format!("Tremplin has no records of type {type_}")),
-            _ => None,
+            _ => self.in_the_way(set),
         }
+    }
+
+    /// Why a set cannot stand where it is. Of what cannot stand together, whoever gets one takes the other away.
+    fn in_the_way(&self, set: &RrSet) -> Option<String> {
+        if self.cuts.contains(&set.name) {
+            let is_of_it = matches!(set.type_, RecordType::Ns | RecordType::Ds);
+            return (!is_of_it).then(|| "the delegation hides it, and removes it when it is taken over".into());
+        }
+        // The NS here are the zone's own. Signatures stand beside everything.
+        let is_beside = |other: &RecordType| {
+            *other == RecordType::Ns
+                || set.type_.may_stand_beside(other)
+                || matches!(other, RecordType::Other(type_) if is_dnssec(type_))
+        };
+        let mut others = self.types.get(&set.name)?.iter();
+        let other = others.find(|other| !is_beside(other))?;
+        Some(format!("{other} cannot stand beside it: remove one of the two first"))
     }
 }
 

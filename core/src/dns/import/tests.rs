@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::dns::testing::name;
-use crate::dns::zone_file;
+use crate::dns::ownership::Owner;
+use crate::dns::plan::{Want, by_name, plan};
+use crate::dns::testing::{at, name, profile};
+use crate::dns::{testing, zone_file};
 
 fn imported(file: &str) -> Import {
     let zone = name("example.org");
@@ -172,6 +174,24 @@ proptest! {
             prop_assert!(names.insert(object));
             prop_assert!(import.adoptions.iter().any(|adoption| adoption.name == record.spec.name));
         }
+        // Committed alone, as the owner of the name: it takes nothing away that anybody was answered.
+        let open = testing::zone("{domain: example.org, provider: {type: Request}}");
+        for record in &import.records {
+            let asked = name(&record.spec.name);
+            let wanted = without_zone(&record.spec, &asked, Some(&zone)).unwrap();
+            let is_cut = wanted.iter().any(|set| set.type_ == RecordType::Ns);
+            let want = Want {
+                name: asked,
+                owner: Owner { cluster: "c".into(), namespace: "n".into(), since: at(5) },
+                sets: wanted.into_iter().map(|set| (set.type_.clone(), set)).collect(),
+                withdraw: BTreeSet::new(),
+                adopted: true,
+                above: Vec::new(),
+            };
+            let planned = plan(&want, &by_name(sets.clone()), &open, &profile());
+            let gone = planned.changes.iter().filter(|change| change.after.is_none()).count();
+            prop_assert!(is_cut || gone == 0, "{planned:?}");
+        }
         found.sort();
         // A delegation's DS has the TTL of its NS.
         let data = |sets: &[RrSet]| sets.iter().map(|set| (set.name.clone(), set.type_.clone(), set.values.clone())).collect::<Vec<_>>();
@@ -188,5 +208,47 @@ fn what_no_record_holds_is_left_out() {
         left_out(&import)[0].contains("a DnsRecord cannot hold it: spec.targets"),
         "{:?}",
         import.left_out
+    );
+}
+
+#[test]
+fn what_stands_at_a_delegation_is_hidden_and_is_given_to_nobody() {
+    let import = imported(
+        "$TTL 300
+one NS ns1.example.net.
+one A 192.0.2.1
+two NS ns1.example.net.
+two NS ns2.example.net.
+two DS 1 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+two MX 10 mail.example.net.
+ours NS ns1.example.net.
+ours DS 1 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ours._tremplin TXT \"heritage=tremplin,cluster=c,namespace=n,since=2026-01-01T00:00:00Z,types=NS\"
+",
+    );
+    let adopted: Vec<_> = import.adoptions.iter().map(|adoption| adoption.name.as_str()).collect();
+    assert_eq!((import.records.len(), adopted), (1, vec!["two.example.org"]));
+    let hidden = "the delegation hides it, and removes it when it is taken over";
+    let left = left_out(&import);
+    for told in [
+        format!("one.example.org A: {hidden}"),
+        format!("two.example.org MX: {hidden}"),
+        "ours.example.org DS: the delegation has its DnsRecord, which does not ask for it".to_owned(),
+    ] {
+        assert!(left.contains(&told), "{told}: {left:#?}");
+    }
+    assert_eq!(left.len(), 6, "{left:#?}");
+}
+
+#[test]
+fn data_that_cannot_stand_together_are_left_out() {
+    let import = imported("$TTL 300\napp CNAME www\napp TXT \"x\"\napp NSEC b.example.org. CNAME\nok CNAME www\n");
+    assert_eq!(records(&import).len(), 1);
+    assert_eq!(
+        left_out(&import)[..2],
+        [
+            "app.example.org CNAME: TXT cannot stand beside it: remove one of the two first",
+            "app.example.org TXT: CNAME cannot stand beside it: remove one of the two first"
+        ]
     );
 }
