@@ -201,6 +201,31 @@ async fn a_quota_holds_although_all_ask_at_once() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_given_up_counts_until_its_quarantine_is_over() {
+    let server = Server::bind("counted.example", "").await;
+    let zone = "{admission: {namespaces: {matchLabels: {dns: 'yes'}}, targets: {denyPrivate: false}, maxClaimsPerNamespace: 1}}";
+    let (world, blue) = World::opened("counted", &server, zone).await;
+    let spec = |name: &str| format!("{{name: {name}.counted.example, targets: [192.0.2.1]}}");
+    world.commit(&blue, "one", &spec("one")).await;
+    world.record(&blue, "one", "Published").await;
+    world.commit(&blue, "two", &spec("two")).await;
+    world.record(&blue, "two", "TooManyClaims").await;
+
+    world.delete(&blue, "one").await;
+    eventually("the refused record tells the quarantine", async || {
+        let status = world.record(&blue, "two", "TooManyClaims").await.status?;
+        let told = message(&status.conditions, "Ready");
+        let is_told = told.contains("1 of these in quarantine") && told.contains("again, such as one.counted.example");
+        is_told.then_some(())
+    })
+    .await;
+    let claims = world.cluster::<DnsClaim>();
+    let none = DeleteParams::default();
+    claims.delete("one.counted.example", &none).await.unwrap();
+    world.record(&blue, "two", "Published").await;
+}
+
+#[tokio::test]
 async fn for_a_holder_who_names_nobody_the_zones_contact_is_told() {
     let (control_plane, client) = start().await;
     let world = World { client };

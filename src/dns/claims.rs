@@ -86,6 +86,7 @@ impl Dns {
             }
             Step::ReleaseAt(at) => {
                 self.change_claim(claim, &json!({"spec": {"releaseAt": at}})).await?;
+                self.wake_claimless(&claim.spec.holder.namespace);
                 return Ok(Outcome::Settled { again: None });
             }
             Step::Remove => {

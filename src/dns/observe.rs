@@ -161,6 +161,9 @@ impl Dns {
                 app: app.as_ref(),
             },
         );
+        judgement.verdict = judgement
+            .verdict
+            .map_err(|fault| self.tell_quarantines(fault, &namespace, zone));
         if judgement.verdict.is_ok() {
             let others = |key: &ClaimedKey| self.claim_of(key.name());
             judgement.verdict = judge::elsewhere(&judgement.sets, &place, zone, &namespace, others);
@@ -280,6 +283,20 @@ impl Dns {
         let held = Group::Held(namespace.to_owned(), domain.to_owned());
         let all = self.claims.count(&held);
         all.saturating_sub(usize::from(own.is_some_and(is_counted)))
+    }
+
+    /// Looked at only where there is one name too many.
+    fn tell_quarantines(&self, fault: Fault<Reason>, namespace: &str, zone: &Zone) -> Fault<Reason> {
+        if fault.reason != Reason::TooManyClaims {
+            return fault;
+        }
+        let held = Group::Held(namespace.to_owned(), zone.domain.to_string());
+        let held = self.claims.group(&held);
+        let specs = held.iter().filter_map(|seen| match &**seen {
+            Seen::Object(claim) => Some(&claim.spec),
+            Seen::Malformed(_) => None,
+        });
+        claim::tell_quarantines(fault, specs)
     }
 
     /// The app that a record follows. Re-triggered by a change of the app, of its Ingress, and of the platform file.

@@ -151,7 +151,20 @@ impl Dns {
         {
             self.wake_records(&self.records.group(&Group::Name(claim.spec.key.clone())));
             self.tell_beside(&claim.spec.key);
+            if change.new.is_none() {
+                self.wake_claimless(&claim.spec.holder.namespace);
+            }
         }
+    }
+
+    /// A namespace has a name less, or will have: what was one too many may be taken now, or is told so.
+    pub(super) fn wake_claimless(&self, holder: &str) {
+        let mut records = self.records.group(&Group::Namespace(holder.to_owned()));
+        records.retain(|seen| match &**seen {
+            Seen::Object(record) => record.status.as_ref().is_none_or(|status| status.claim.is_none()),
+            Seen::Malformed(_) => false,
+        });
+        self.wake_records(&records);
     }
 
     fn zone_changed(&self, change: &Change<Seen<DnsZone>>) {

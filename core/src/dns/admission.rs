@@ -337,7 +337,7 @@ fn quotas(sets: &[RrSet], zone: &Zone, who: &Applicant<'_>) -> Result<(), Fault<
         );
         let (rule, fix) = (
             "admission.maxClaimsPerNamespace",
-            "give up a name, or ask the platform team for more",
+            "use a name that the namespace holds, or ask the platform team for more: one that is given up counts until its quarantine is over",
         );
         return Err(refused(Reason::TooManyClaims, rule, message, fix, zone));
     }

@@ -198,6 +198,30 @@ pub fn held_by_another(claim: &DnsClaimSpec, contact: Option<&str>) -> Fault<Rea
     Fault::stalled(Reason::NameHeld, message, fix).at("spec.name")
 }
 
+/// The refusal of one name too many, with what of the namespace's names it may use again: those in quarantine count, so
+/// that nobody collects names by giving them up. `held`: its claims of the zone.
+pub fn tell_quarantines<'a>(fault: Fault<Reason>, held: impl IntoIterator<Item = &'a DnsClaimSpec>) -> Fault<Reason> {
+    let released = held.into_iter().filter_map(|claim| {
+        let until = claim.release_at.as_ref()?;
+        Some((until.0, &claim.key))
+    });
+    let released: std::collections::BTreeSet<_> = released.collect();
+    let Some((until, key)) = released.first().filter(|_| fault.reason == Reason::TooManyClaims) else {
+        return fault;
+    };
+    let count = released.len();
+    Fault {
+        message: format!(
+            "{}; {count} of these in quarantine, the first to end: {key}, after {until}",
+            fault.message
+        ),
+        fix: format!(
+            "use a name in quarantine again, such as {key}, wait until then, or ask the platform team for more"
+        ),
+        ..fault
+    }
+}
+
 /// Why something is to be withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
@@ -313,6 +337,31 @@ mod tests {
             told.contains("namespace blue") && told.contains("blue@example.org") && told.contains("free again"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn one_name_too_many_is_told_of_the_quarantines_that_count() {
+        let zone = zone("{domain: z.org, provider: {type: Request}}");
+        let claim = |key: &str, until: Option<i64>| {
+            let spec = Key::Subtree(name(key)).claim(&zone, "blue", at(5)).spec;
+            let release_at = until.map(|until| Time(at(until)));
+            DnsClaimSpec { release_at, ..spec }
+        };
+        let refused = |reason| Fault::stalled(reason, "blue holds 3 names, and may hold 3", "give up a name");
+        let held = [
+            claim("a.z.org", None),
+            claim("b.z.org", Some(200)),
+            claim("c.z.org", Some(100)),
+        ];
+        let told = tell_quarantines(refused(Reason::TooManyClaims), &held);
+        assert_eq!(
+            told.message,
+            "blue holds 3 names, and may hold 3; 2 of these in quarantine, the first to end: c.z.org, after 1970-01-01T00:01:40Z"
+        );
+        assert!(told.fix.contains("again, such as c.z.org, wait"), "{}", told.fix);
+        for (reason, held) in [(Reason::TooManyClaims, &held[..1]), (Reason::NameReserved, &held[..])] {
+            assert_eq!(tell_quarantines(refused(reason), held), refused(reason));
+        }
     }
 
     #[test]

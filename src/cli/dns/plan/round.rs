@@ -146,6 +146,9 @@ impl<'a> Round<'a> {
                 app: view.followed(record).as_ref(),
             },
         );
+        let held = self.claims.iter().map(|claim| &claim.spec);
+        let held = held.filter(|claim| claim.holder.namespace == view.namespace && claim.zone == domain);
+        judgement.verdict = judgement.verdict.map_err(|fault| claim::tell_quarantines(fault, held));
         if judgement.verdict.is_ok() {
             let claim = |key: &Key| self.claim(key).cloned();
             judgement.verdict = judge::elsewhere(&judgement.sets, &at.place, &at.zone, &view.namespace, claim);
