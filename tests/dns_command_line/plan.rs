@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use kube::api::DeleteParams;
 use serde_json::Value;
+use tremplin_core::api::DnsClaim;
 
 use super::common::start;
 use super::place::tempdir;
@@ -156,6 +158,8 @@ async fn a_zone_without_marks_is_planned_without_them() {
     assert_eq!(planned(data, &records, provider("ExternalDNS")).await, foreign);
 }
 
+const KEPT: &str = "{name: kept.plan.example, targets: [192.0.2.9], deletionPolicy: Retain}";
+
 #[tokio::test]
 async fn at_rest_nothing_is_planned_and_what_would_go_is_told() {
     let (control_plane, client) = start().await;
@@ -174,6 +178,7 @@ async fn at_rest_nothing_is_planned_and_what_would_go_is_told() {
         ("same", "{name: a.w.plan.example, targets: [192.0.2.9]}"),
         ("solo", "{name: solo.plan.example, type: TXT, values: [x]}"),
         ("asked", "{name: app.desk.example, targets: [192.0.2.1]}"),
+        ("kept", KEPT),
     ] {
         world.commit(&blue, name, spec).await;
         world.record(&blue, name, "Published").await;
@@ -200,4 +205,16 @@ async fn at_rest_nothing_is_planned_and_what_would_go_is_told() {
         "three, Replace t TXT",
     ];
     assert_eq!(told(&output), expected);
+
+    // What a team left behind and asks for again is its own, although the claim is another one.
+    world.delete(&blue, "kept").await;
+    let claims = world.cluster::<DnsClaim>();
+    claims
+        .delete("kept.plan.example", &DeleteParams::default())
+        .await
+        .unwrap();
+    std::fs::write(&file, record("kept", KEPT)).unwrap();
+    let (code, output, errors) = run(&arguments).await;
+    assert_eq!(code, Some(1), "{output}{errors}");
+    assert_eq!(told(&output), ["kept, Same kept A, Replace _tremplin.kept TXT"]);
 }

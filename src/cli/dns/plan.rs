@@ -1,6 +1,7 @@
 //! `dns plan`: what would be written for DnsRecords. The rules and the plan are the operator's own; what is there is asked
 //! of the authoritative servers, so that nobody needs the zone's credential.
 
+mod owner;
 mod report;
 mod round;
 mod served;

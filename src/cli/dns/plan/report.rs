@@ -11,6 +11,7 @@ use tremplin_core::dns::plan::{self, Planned, Sets, Want};
 use tremplin_core::dns::{Change, Fqdn, Reason, RecordType, RrSet, judge};
 use tremplin_core::fault::Fault;
 
+use super::owner;
 use super::round::{At, Judged, Round, Wanted};
 use super::served::served;
 use super::view::View;
@@ -40,7 +41,7 @@ struct RecordPlan {
     /// Why it would be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<Refused>,
-    /// Why what is there is not known.
+    /// What is not known of what is there, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<String>,
     sets: Vec<SetPlan>,
@@ -58,7 +59,7 @@ struct Refused {
 #[serde(rename_all = "camelCase")]
 struct SetPlan {
     /// `Create`, `Replace`, `Delete`; `Same`: it is there; `Foreign`: somebody else's is in its place; `Refused`;
-    /// `Unknown`: nobody answers.
+    /// `Unknown`: nobody answers, or it cannot be told whose it is.
     action: &'static str,
     name: String,
     #[serde(rename = "type")]
@@ -120,7 +121,7 @@ impl Report {
                 let _ = writeln!(told, "  refused ({}): {}", refused.reason, refused.message);
             }
             if let Some(why) = &record.unknown {
-                let _ = writeln!(told, "  what is there is not known: {why}");
+                let _ = writeln!(told, "  not known: {why}");
             }
             if !record.written && record.zone.is_some() {
                 let _ = writeln!(told, "  the zone is not written: it is paused, or its mode is Report");
@@ -179,13 +180,22 @@ impl RecordPlan {
             Ok(current) => current,
             Err(why) => {
                 self.sets = all("Unknown", sets);
-                self.unknown = Some(why);
+                self.unknown = Some(format!("what is there: {why}"));
                 return;
             }
         };
+        let cluster = owner::cluster(&wanted, &round.view.claims, &at.zone, &current).await;
         for Wanted { mut want, kept } in wanted {
-            let planned = planned(round, at, &mut want, &mut current);
             let own: Vec<&RrSet> = sets.iter().filter(|set| set.name == want.name).collect();
+            let planned = match planned(round, at, &mut want, &mut current, cluster.as_deref()) {
+                Ok(planned) => planned,
+                Err(why) => {
+                    self.sets
+                        .extend(own.into_iter().map(|set| SetPlan::new("Unknown", set)));
+                    self.unknown = Some(why);
+                    continue;
+                }
+            };
             let asked = own.iter().map(|set| {
                 let action = if kept.contains_key(&set.type_) {
                     "Refused"
@@ -206,11 +216,20 @@ impl RecordPlan {
     }
 }
 
-/// What is to be done at one name. `current`: what the servers answer.
-fn planned(round: &Round<'_>, at: &At, want: &mut Want, current: &mut Sets) -> Planned {
+/// What is to be done at one name. `current`: what the servers answer; `cluster`: the name of the cluster, if it is known.
+///
+/// # Errors
+/// As [`owner::know`].
+fn planned(
+    round: &Round<'_>,
+    at: &At,
+    want: &mut Want,
+    current: &mut Sets,
+    cluster: Option<&str>,
+) -> Result<Planned, String> {
     let zone = &at.zone;
     match zone.provider {
-        ProviderType::Request => return by_hand(want, current, &round.published(&want.name, at)),
+        ProviderType::Request => return Ok(by_hand(want, current, &round.published(&want.name, at))),
         ProviderType::ExternalDns => {
             // The mark is in the DNSEndpoint: what is published is told by the statuses.
             let above = want.above.iter().map(|above| &above.name);
@@ -226,29 +245,12 @@ fn planned(round: &Round<'_>, at: &At, want: &mut Want, current: &mut Sets) -> P
         }
         _ => {}
     }
-    know_owner(want, current, &zone.domain);
+    owner::know(want, current, &zone.domain, cluster)?;
     let mut planned = plan::plan(want, current, zone, &dns_provider::profile(zone.provider));
     if zone.provider == ProviderType::ExternalDns {
         planned.changes.retain(|change| !change.name().is_some_and(is_kept));
     }
-    planned
-}
-
-/// The cluster's own name is the operator's to know: of the mark that is ours, or that was given to us with its name, it
-/// is the one that stands there. What that mark says of an ALIAS is taken as done: servers answer addresses instead.
-fn know_owner(want: &mut Want, current: &mut Sets, domain: &Fqdn) {
-    let marks = want.marks(current, domain).unwrap_or_default();
-    let ours = marks.iter().find(|mark| mark.is_of(&want.owner));
-    let Some(mark) = ours.or_else(|| marks.first().filter(|_| want.adopted)) else {
-        return;
-    };
-    want.owner.cluster.clone_from(&mark.owner.cluster);
-    if mark.types.contains(&RecordType::Alias) {
-        let here = current.entry(want.name.clone()).or_default();
-        here.retain(|type_, _| !matches!(type_, RecordType::A | RecordType::Aaaa));
-        let alias = want.sets.get(&RecordType::Alias).cloned();
-        here.extend(alias.map(|alias| (RecordType::Alias, alias)));
-    }
+    Ok(planned)
 }
 
 /// What a desk is asked: there is no mark in its zone, and what is `published` is told by the statuses.

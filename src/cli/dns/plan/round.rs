@@ -56,7 +56,7 @@ pub struct Wanted {
 
 /// The records of the namespace.
 pub struct Round<'a> {
-    view: &'a View,
+    pub view: &'a View,
     /// Those of the cluster, and those that the records will make.
     claims: Vec<DnsClaim>,
     pub judged: Vec<Judged>,
@@ -231,7 +231,7 @@ impl<'a> Round<'a> {
         let withdrawals: Vec<_> = noted.chain(dropped).chain(&self.leaving).cloned().collect();
         let Gathered { sets, withdraw, kept } = gather(name, &said, &withdrawals);
         let owner = Owner {
-            // Not known here: see `know_owner` of the report.
+            // Not known here: see `owner`.
             cluster: "this".into(),
             namespace: view.namespace.clone(),
             since,
