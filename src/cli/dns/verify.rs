@@ -167,19 +167,21 @@ fn questions(arguments: &Arguments, wanted: Option<Vec<RrSet>>) -> Vec<Question>
         };
         return types.into_iter().map(one).collect();
     };
-    wanted
-        .into_iter()
-        .map(|set| Question {
-            name: set.name.clone(),
-            // What a provider makes of an ALIAS.
-            type_: if set.type_ == RecordType::Alias {
-                RecordType::A
-            } else {
-                set.type_.clone()
-            },
-            wanted: Some(set),
-        })
-        .collect()
+    wanted.iter().flat_map(about).collect()
+}
+
+/// What is asked about one set: of an ALIAS, what a provider makes of it.
+fn about(set: &RrSet) -> Vec<Question> {
+    let types = match set.type_ {
+        RecordType::Alias => vec![RecordType::A, RecordType::Aaaa],
+        _ => vec![set.type_.clone()],
+    };
+    let one = |type_| Question {
+        name: set.name.clone(),
+        type_,
+        wanted: Some(set.clone()),
+    };
+    types.into_iter().map(one).collect()
 }
 
 /// What all said.
