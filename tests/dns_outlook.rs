@@ -1,6 +1,8 @@
 //! What others answer about where a record leads, as the operator asks and tells it.
 #![cfg(test)] // helpers here may unwrap as tests do
 
+#[path = "dns/behind.rs"]
+mod behind;
 mod common;
 #[path = "dns/world.rs"]
 mod world;
@@ -72,4 +74,37 @@ async fn mail_is_judged_and_says_what_is_missing() {
         said.contains("alias.mail.example is an alias") && said.contains("DKIM: no key"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn mail_counts_of_other_records_what_is_in_the_zone() {
+    let domain = "policies.example";
+    let server = Server::bind(domain, "mx 60 IN A 192.0.2.5\n").await;
+    let (control_plane, client) = start().await;
+    let world = World { client };
+    world
+        .open(
+            "policies",
+            domain,
+            &server,
+            "{admission: {namespaces: {}, approvalRequiredFor: [TXT]}}",
+        )
+        .await;
+    let team = world.team(control_plane, "policies").await;
+    let text = format!("{{name: app.{domain}, type: TXT, values: ['v=spf1 mx -all']}}");
+    world.commit(&team, "text", &text).await;
+    world.record(&team, "text", "WaitingForApproval").await;
+    let mail = format!("{{name: app.{domain}, mail: {{mx: [{{priority: 10, host: mx.{domain}}}]}}}}");
+    world.commit(&team, "mail", &mail).await;
+    let says_spf = async || {
+        let record = told(&world, &team, "mail", "MailReady", "MailIncomplete").await;
+        message(&record.status.unwrap().conditions, "MailReady").contains("SPF: no record")
+    };
+    world.record(&team, "mail", "Published").await;
+    assert!(says_spf().await, "it waits for approval");
+    world
+        .change_zone("policies", "{admission: {approvalRequiredFor: []}}")
+        .await;
+    world.record(&team, "text", "Published").await;
+    eventually("its policy is seen", async || (!says_spf().await).then_some(())).await;
 }

@@ -34,7 +34,7 @@ pub struct View {
     pub judgement: Judgement,
     /// Whom the holder wants to be asked.
     pub contact: Option<String>,
-    /// Of mail, what other records of the namespace say below the same claim.
+    /// Of mail, what other records of the namespace have in the zone at the names of the same claim.
     beside: Vec<RrSet>,
     /// What others answer about where it leads.
     pub outlook: Outlook,
@@ -139,7 +139,12 @@ impl Dns {
             .and_then(|holder| self.namespaces.get(&holder))
             .and_then(|holder| holder.contact.clone());
         let profile = dns_provider::profile(zone.provider);
-        let older = self.others(record, &key, zone, |age, mine| age < mine);
+        let below = self.below(&namespace, &key, zone);
+        let mine = neighbours::age(record);
+        let older: Vec<RrSet> = readable(&below)
+            .filter(|other| neighbours::age(other) < mine)
+            .flat_map(|other| self.asked(other, zone))
+            .collect();
         let app = self.followed(record, &namespace);
         let place = Place {
             name: name.clone(),
@@ -177,7 +182,14 @@ impl Dns {
             judgement.verdict = Err(Fault::waiting(Reason::ApiUnavailable, message, ""));
         }
         let beside = match record.spec.mail {
-            Some(_) => self.others(record, &key, zone, |age, mine| age.2 != mine.2),
+            // What waits or is refused is answered by nobody.
+            Some(_) => readable(&below)
+                .filter(|other| other.metadata.uid != record.metadata.uid)
+                .flat_map(|other| {
+                    let sets = self.asked(other, zone).into_iter();
+                    sets.filter(|set| neighbours::has_written(other, set))
+                })
+                .collect(),
             None => Vec::new(),
         };
         let outlook = self
@@ -239,28 +251,13 @@ impl Dns {
         found
     }
 
-    /// What other records of the namespace at the names of the same claim ask for: those whose age compares so with its own.
-    fn others(
-        &self,
-        record: &DnsRecord,
-        key: &ClaimedKey,
-        zone: &Zone,
-        is_meant: fn(&neighbours::Age, &neighbours::Age) -> bool,
-    ) -> Vec<RrSet> {
+    /// What a record asks for by its own spec; nothing where that cannot be told.
+    fn asked(&self, record: &DnsRecord, zone: &Zone) -> Vec<RrSet> {
         let namespace = record.metadata.namespace.as_deref().unwrap_or_default();
-        let mine = age(&Seen::Object(Box::new(record.clone())));
-        let profile = dns_provider::profile(zone.provider);
-        let below = self.below(namespace, key, zone);
-        let others = below.iter().filter(|seen| is_meant(&age(seen), &mine));
-        let sets = others.filter_map(|seen| match &**seen {
-            Seen::Object(other) => {
-                let name = judge::name(other).ok()?;
-                let app = self.followed(other, namespace);
-                wanted::wanted(&other.spec, &name, zone, &profile, app.as_ref()).ok()
-            }
-            Seen::Malformed(_) => None,
-        });
-        sets.flatten().collect()
+        let (profile, app) = (dns_provider::profile(zone.provider), self.followed(record, namespace));
+        let sets =
+            judge::name(record).and_then(|name| wanted::wanted(&record.spec, &name, zone, &profile, app.as_ref()));
+        sets.unwrap_or_default()
     }
 
     /// Where a name leads by the CNAME of an older record that has it in the zone, whoever's.
@@ -326,6 +323,13 @@ impl Dns {
 
 fn look(record: &DnsRecord, name: &Fqdn, judgement: &Judgement, beside: &[RrSet], facts: &Facts) -> Outlook {
     outlook(record.spec.mail.as_ref(), name, &judgement.sets, beside, facts)
+}
+
+fn readable(records: &[Arc<Seen<DnsRecord>>]) -> impl Iterator<Item = &DnsRecord> {
+    records.iter().filter_map(|seen| match &**seen {
+        Seen::Object(record) => Some(&**record),
+        Seen::Malformed(_) => None,
+    })
 }
 
 fn age(seen: &Seen<DnsRecord>) -> neighbours::Age {

@@ -8,9 +8,9 @@ use kube::Resource as _;
 use tokio::task::JoinSet;
 use tremplin_core::api::{DnsClaim, DnsRecord, DnsZone};
 use tremplin_core::app::valid::{ContentKind, ContentRef};
-use tremplin_core::dns::{Fqdn, judge};
+use tremplin_core::dns::{Fqdn, judge, neighbours};
 
-use super::{Dns, claim_key};
+use super::{Dns, claim_key, record_key};
 use crate::cluster::{Change, Group, Item as _, NamespaceLabels, Seen, Selection, Store, Watched};
 use crate::driver::Cause;
 use crate::key::Key;
@@ -111,6 +111,7 @@ impl Dns {
         let cause = if rewritten { Cause::Itself } else { Cause::Related };
         let _ = self.wake.records.send((seen.key(), cause));
         if !rewritten {
+            self.tell_mail(change);
             return;
         }
         // Others of the namespace may say something at the same name, and the claim counts its users.
@@ -120,22 +121,38 @@ impl Dns {
                 continue;
             };
             self.tell_beside(name.as_str());
-            // Mail says something at `_dmarc` below its name, and at keys.
-            let is_beside = |other: &Seen<DnsRecord>| match other {
-                Seen::Object(other) => {
-                    judge::name(other).is_ok_and(|other| other.is_within(&name) || other.host() == name.host())
-                }
-                Seen::Malformed(_) => false,
-            };
-            let near = self.records.group(&Group::Name(name.host().to_string())).into_iter();
-            let same: Vec<_> = near
-                .filter(|other| other.key().namespace == seen.key().namespace && other.key() != seen.key())
-                .filter(|other| is_beside(other))
-                .collect();
-            self.wake_records(&same);
+            self.wake_records(&self.near(&seen.key(), &name));
             // Not only the claim that its status names: a new one has no status yet.
             self.wake_claims_above(name);
         }
+    }
+
+    /// The other records of the namespace that may say something at the names of one: mail does at `_dmarc` below its
+    /// name, and at keys.
+    fn near(&self, key: &Key, name: &Fqdn) -> Vec<Arc<Seen<DnsRecord>>> {
+        let is_near = |other: &Seen<DnsRecord>| match other {
+            Seen::Object(other) => {
+                judge::name(other).is_ok_and(|other| other.is_within(name) || other.host() == name.host())
+            }
+            Seen::Malformed(_) => false,
+        };
+        let all = self.records.group(&Group::Name(name.host().to_string())).into_iter();
+        all.filter(|other| other.key().namespace == key.namespace && other.key() != *key && is_near(other))
+            .collect()
+    }
+
+    /// What a record has in the zone is perhaps what mail there was waiting for.
+    fn tell_mail(&self, change: &Change<Seen<DnsRecord>>) {
+        let (Some(Seen::Object(old)), Some(Seen::Object(new))) = (change.old.as_deref(), change.new.as_deref()) else {
+            return;
+        };
+        let Ok(name) = judge::name(new) else { return };
+        if neighbours::written(old) == neighbours::written(new) {
+            return;
+        }
+        let mut mail = self.near(&record_key(new), &name);
+        mail.retain(|other| matches!(&**other, Seen::Object(other) if other.spec.mail.is_some()));
+        self.wake_records(&mail);
     }
 
     pub(super) fn claim_changed(&self, change: &Change<Seen<DnsClaim>>) {

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::judge::programmed;
 use super::name::Fqdn;
-use super::rrset::RecordType;
+use super::rrset::{RecordType, RrSet};
 use super::wanted::without_zone;
 use crate::api::dns::{DnsRecord, ProgrammedSet, Withdrawal};
 
@@ -24,6 +25,13 @@ pub fn written(record: &DnsRecord) -> &[ProgrammedSet] {
         .as_ref()
         .map(|status| status.programmed.as_slice())
         .unwrap_or_default()
+}
+
+/// Whether a record has a set in the zone just as it asks for it.
+pub fn has_written(record: &DnsRecord, set: &RrSet) -> bool {
+    programmed(std::slice::from_ref(set))
+        .iter()
+        .all(|asked| written(record).contains(asked))
 }
 
 /// Where a record leads a name by the CNAME that it has in the zone.
@@ -82,6 +90,27 @@ mod tests {
         assert_eq!(leads(&record("CNAME"), &name("a.z.org")), Some(name("b.z.org")));
         assert_eq!(leads(&record("CNAME"), &name("b.z.org")), None);
         assert_eq!(leads(&record("A"), &name("a.z.org")), None);
+    }
+
+    #[test]
+    fn a_set_is_written_once_the_status_has_its_data_too() {
+        let set = |value: &str| RrSet {
+            name: name("a.z.org"),
+            type_: RecordType::Txt,
+            ttl: 300,
+            values: [value.to_owned()].into(),
+        };
+        let mut other = record("A");
+        assert!(!has_written(&other, &set("x")), "waits");
+        let about_to_be = ProgrammedSet {
+            hash: String::new(),
+            ..programmed(&[set("x")]).remove(0)
+        };
+        for (status, is_written) in [(about_to_be, false), (programmed(&[set("x")]).remove(0), true)] {
+            other.status.as_mut().unwrap().programmed = vec![status];
+            assert_eq!(has_written(&other, &set("x")), is_written);
+            assert!(!has_written(&other, &set("y")), "changes");
+        }
     }
 
     #[test]
