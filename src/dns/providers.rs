@@ -141,7 +141,7 @@ impl Dns {
         }
     }
 
-    /// The zone is gone, and its client with it.
+    /// The zone is gone, and its client with it, and its credential.
     pub(super) fn forget_provider(&self, name: &str) {
         self.clients().remove(name);
     }
@@ -152,11 +152,6 @@ impl Dns {
             client.made_from = None;
             client.is_verified = false;
         }
-    }
-
-    /// The client of a zone that is gone is kept no longer, nor its credential.
-    pub(super) fn drop_provider(&self, name: &str) {
-        self.clients().remove(name);
     }
 
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<String, Client>> {

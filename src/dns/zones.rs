@@ -43,7 +43,7 @@ impl Reconcile for Zones {
         let dns = &self.0;
         let Some(seen) = dns.zones.get(key) else {
             // Its credential is kept no longer.
-            dns.drop_provider(&key.name);
+            dns.forget_provider(&key.name);
             return Outcome::Gone;
         };
         let zone = match &*seen {
