@@ -168,7 +168,9 @@ pub fn trip(
         ));
     }
     let touched = touched(changes);
-    if touched.is_empty() {
+    // All that is ours may be changed, also what has come and gone meanwhile.
+    let is_unbounded = safety.max_changed_percent >= 100;
+    if touched.is_empty() || is_unbounded {
         return None;
     }
     let together = touched.into_iter().chain(before.touched.lately(now));

@@ -233,7 +233,7 @@ pub struct Safety {
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_deletes_per_hour: Option<i32>,
     /// Changing or deleting more than this part of what is ours within ten minutes, in percent, trips the breaker too;
-    /// never fewer than 10 record sets. Absent: 20.
+    /// never fewer than 10 record sets. 100: nothing does. Absent: 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub max_changed_percent: Option<i32>,

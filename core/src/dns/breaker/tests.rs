@@ -31,6 +31,20 @@ fn deletions(count: usize) -> Vec<Change> {
         .collect()
 }
 
+/// Names that came and went lately are no part of what is ours now: against that they would be more than all of it.
+#[test]
+fn all_of_a_zone_may_be_changed_where_that_is_said() {
+    let trips = |percent: usize| {
+        let safety = format!("{{maxDeletesPerHour: 100, maxChangedPercent: {percent}}}");
+        let safety = zone(&format!(
+            "{{domain: z.org, provider: {{type: Request}}, safety: {safety}}}"
+        ))
+        .safety;
+        trip(&deletions(11), || 1, &[], &safety, at(0)).is_some()
+    };
+    assert_eq!([99, 100].map(trips), [true, false]);
+}
+
 #[test]
 fn deletions_of_an_hour_are_counted_and_older_ones_forgotten() {
     let safety =
@@ -248,7 +262,7 @@ proptest! {
         let all = usize::try_from(lately).unwrap() + deletions;
         let may_delete = deletions == 0 || all <= most;
         let touched = changes.iter().filter(|change| change.before.is_some()).count();
-        let may_change = touched <= 10.max(owned * percent / 100);
+        let may_change = percent == 100 || touched <= 10.max(owned * percent / 100);
         prop_assert_eq!(why.is_none(), may_delete && may_change, "{:?} of {:?}", why, changes);
     }
 
