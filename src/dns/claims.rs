@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use tremplin_core::api::dns::{ApprovalRequest, Request};
+use tremplin_core::api::dns::Request;
 use tremplin_core::api::{DnsClaim, DnsRecord};
-use tremplin_core::dns::admission::{Approval, unapproved};
 use tremplin_core::dns::claim::{self, Key as ClaimedKey, Step};
 use tremplin_core::dns::desk::{DONE_AT, TAKEN_BY};
 use tremplin_core::dns::judge::Judgement;
 use tremplin_core::dns::opened::OpenZone;
-use tremplin_core::dns::status::{ClaimFacts, claim_status};
-use tremplin_core::dns::{Fqdn, Reason, RrSet, Zone};
+use tremplin_core::dns::status::{ClaimFacts, approvals, claim_status};
+use tremplin_core::dns::{Fqdn, Reason, Zone};
 use tremplin_core::fault::Fault;
 use tremplin_core::labels;
 use tremplin_core::names::hash_of;
@@ -198,7 +197,9 @@ impl Dns {
         let facts = ClaimFacts {
             uses,
             stuck: self.board.stuck(&claim.name_any()),
-            approvals: zone.map(|zone| approvals(claim, zone, records)).unwrap_or_default(),
+            approvals: zone
+                .map(|zone| approvals(claim, zone, records.iter().map(|user| &user.judgement)))
+                .unwrap_or_default(),
             not_admitted: records.iter().filter_map(User::not_admitted).collect(),
             requests: self.board.requests(&claim.name_any()),
             now: (self.now)(),
@@ -265,29 +266,4 @@ impl User {
         let fault = self.judgement.verdict.as_ref().err()?;
         (fault.reason == Reason::NoLongerAllowed).then(|| format!("the DnsRecord {}: {}", self.record, fault.message))
     }
-}
-
-/// What of the records of a claim waits for the platform team.
-fn approvals(claim: &DnsClaim, zone: &Zone, records: &[User]) -> Vec<ApprovalRequest> {
-    let given = claim
-        .metadata
-        .annotations
-        .as_ref()
-        .and_then(|annotations| annotations.get(labels::APPROVED))
-        .map(|text| Approval::parse(text))
-        .unwrap_or_default();
-    let request = |set: &RrSet| ApprovalRequest {
-        name: set.name.to_string(),
-        type_: set.type_.to_string(),
-        values: set.values.iter().cloned().collect(),
-        approve: Approval::of(set).beside(&given),
-    };
-    records
-        .iter()
-        .flat_map(|user| {
-            unapproved(&user.judgement.sets, zone, &given)
-                .map(request)
-                .collect::<Vec<_>>()
-        })
-        .collect()
 }

@@ -4,7 +4,7 @@ mod claim;
 mod record;
 mod zone;
 
-pub use claim::{ClaimFacts, claim_status};
+pub use claim::{ClaimFacts, approvals, claim_status};
 pub use record::{
     DELEGATED, Finding, Progress, RecordFacts, Served, has_moved, is_published, proven, record_status, with_intents,
 };

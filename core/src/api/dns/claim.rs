@@ -104,7 +104,8 @@ pub struct DnsClaimStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<i32>,
     /// What waits for the platform team's approval. To approve, set the annotation `tremplin.dev/approved` to `approve` of
-    /// an entry. At most 50 are shown.
+    /// an entry, and read the list again before the next: it takes the place of what the annotation said. At most 50 are
+    /// shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub approvals: Vec<ApprovalRequest>,

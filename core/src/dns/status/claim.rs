@@ -5,8 +5,13 @@ use jiff::Timestamp;
 use super::not_ready;
 use crate::api::dns::{ApprovalRequest, DnsClaim, DnsClaimStatus, Request};
 use crate::conditions::{Conditions, READY, State};
+use crate::dns::admission::{Approval, unapproved};
+use crate::dns::judge::Judgement;
 use crate::dns::reasons::Reason;
+use crate::dns::rrset::RrSet;
+use crate::dns::zone::Zone;
 use crate::fault::{Class, Fault};
+use crate::labels;
 
 /// What the status is made from, beside the claim.
 pub struct ClaimFacts {
@@ -65,6 +70,33 @@ pub fn claim_status(claim: &DnsClaim, mut facts: ClaimFacts) -> DnsClaimStatus {
     }
 }
 
+/// What of the records of a claim waits for the platform team. What is refused for another reason does not: approved, it
+/// would be refused still.
+pub fn approvals<'a>(
+    claim: &DnsClaim,
+    zone: &Zone,
+    judgements: impl IntoIterator<Item = &'a Judgement>,
+) -> Vec<ApprovalRequest> {
+    let annotations = claim.metadata.annotations.as_ref();
+    let given = annotations
+        .and_then(|annotations| annotations.get(labels::APPROVED))
+        .map(|text| Approval::parse(text))
+        .unwrap_or_default();
+    let request = |set: &RrSet| ApprovalRequest {
+        name: set.name.to_string(),
+        type_: set.type_.to_string(),
+        values: set.values.iter().cloned().collect(),
+        approve: Approval::of(set).beside(&given),
+    };
+    let waits =
+        |judgement: &&Judgement| matches!(&judgement.verdict, Err(fault) if fault.reason == Reason::WaitingForApproval);
+    let waiting = judgements.into_iter().filter(waits);
+    waiting
+        .flat_map(|judgement| unapproved(&judgement.sets, zone, &given))
+        .map(request)
+        .collect()
+}
+
 /// The platform team hears of what its rules, or the zone's deletion, left behind.
 fn admitted(conditions: &mut Conditions<'_>, refused: &[String]) {
     const SHOWN: usize = 5;
@@ -104,7 +136,8 @@ mod tests {
     use crate::api::dns::Withdrawal;
     use crate::conditions::{RECONCILING, STALLED, find};
     use crate::dns::claim::Key;
-    use crate::dns::testing::{at, name, zone};
+    use crate::dns::rrset::RecordType;
+    use crate::dns::testing::{at, name, set, zone};
 
     #[test]
     fn only_what_no_time_takes_away_is_orphaned() {
@@ -151,6 +184,25 @@ mod tests {
                 assert_eq!(find(&conditions, "Orphaned").is_some(), orphaned, "{why}");
             }
         }
+    }
+
+    #[test]
+    fn only_what_an_approval_lets_through_waits_for_one() {
+        let zone = zone("{domain: z.org, provider: {type: Request}, admission: {approvalRequiredFor: [MX]}}");
+        let mut claim = Key::of(&name("app.z.org"), &zone).claim(&zone, "team", at(0));
+        let judgement = |value: &str, reason| Judgement {
+            sets: vec![set(RecordType::Mx, value)],
+            verdict: Err(Fault::stalled(reason, "", "")),
+        };
+        let judgements = [
+            judgement("10 a.example", Reason::WaitingForApproval),
+            judgement("10 b.example", Reason::TypeNotAllowed),
+        ];
+        let told = approvals(&claim, &zone, &judgements);
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].values, ["10 a.example"]);
+        claim.metadata.annotations = Some([(labels::APPROVED.to_owned(), told[0].approve.clone())].into());
+        assert_eq!(approvals(&claim, &zone, &judgements), []);
     }
 
     #[test]
