@@ -77,7 +77,8 @@ impl Dns {
             let _ = self.wake.zones.send((cluster_key(&open.name), Cause::Related));
         }
         let uses = records.len() + self.hosts_below(claim);
-        match claim::next(&claim.spec, uses, zone, now) {
+        let release_after = open.as_ref().map(|open| open.release_after);
+        match claim::next(&claim.spec, uses, release_after, now) {
             Step::Keep => {}
             Step::Retake => {
                 self.change_claim(claim, &json!({"spec": {"releaseAt": null}})).await?;

@@ -7,13 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::name::Fqdn;
 use super::reasons::Reason;
 use super::selector;
-use super::zone::Zone;
+use super::zone::{RELEASE_AFTER, Zone};
 use crate::api::dns::{DnsClaim, DnsClaimSpec, Holder, Withdrawal};
 use crate::fault::Fault;
 use crate::names::hash_of;
-
-/// For how long a name is kept from others when its zone is not there to say, in seconds.
-const RELEASE_AFTER: i64 = 30 * 86_400;
 
 /// What a claim covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,15 +133,16 @@ pub enum Step {
     Remove,
 }
 
-/// What happens to a claim next. `uses` counts the records and hosts that use it; `zone` is `None` when it is gone.
-pub fn next(claim: &DnsClaimSpec, uses: usize, zone: Option<&Zone>, now: Timestamp) -> Step {
+/// What happens to a claim next. `uses` counts the records and hosts that use it; `release_after` is the zone's, `None`
+/// when the zone is gone.
+pub fn next(claim: &DnsClaimSpec, uses: usize, release_after: Option<i64>, now: Timestamp) -> Step {
     match (uses, &claim.release_at) {
         (1.., Some(_)) => Step::Retake,
         (1.., None) => Step::Keep,
         // What is in the zone is taken out before anybody else may get the name.
         (0, _) if !claim.withdrawals.is_empty() => Step::Keep,
         (0, None) => {
-            let seconds = zone.map_or(RELEASE_AFTER, |zone| zone.release_after);
+            let seconds = release_after.unwrap_or(RELEASE_AFTER);
             let whole = Timestamp::from_second(now.as_second()).unwrap_or(now);
             Step::ReleaseAt(
                 whole
@@ -318,17 +316,27 @@ mod tests {
     fn a_claim_outlives_its_last_record_by_the_quarantine() {
         let zone = zone("{domain: z.org, provider: {type: Request}, claims: {releaseAfterSeconds: 100}}");
         let mut claim = Key::Subtree(name("x.z.org")).claim(&zone, "blue", at(5)).spec;
-        assert_eq!(next(&claim, 1, Some(&zone), at(10)), Step::Keep);
+        assert_eq!(next(&claim, 1, Some(zone.release_after), at(10)), Step::Keep);
         claim.withdrawals = vec![Withdrawal {
             name: "x.z.org".into(),
             type_: "A".into(),
         }];
-        assert_eq!(next(&claim, 0, Some(&zone), at(10)), Step::Keep, "its data first");
+        assert_eq!(
+            next(&claim, 0, Some(zone.release_after), at(10)),
+            Step::Keep,
+            "its data first"
+        );
         claim.withdrawals.clear();
-        assert_eq!(next(&claim, 0, Some(&zone), at(10)), Step::ReleaseAt(at(110)));
+        assert_eq!(
+            next(&claim, 0, Some(zone.release_after), at(10)),
+            Step::ReleaseAt(at(110))
+        );
         claim.release_at = Some(Time(at(110)));
-        assert_eq!(next(&claim, 0, Some(&zone), at(109)), Step::WaitUntil(at(110)));
-        assert_eq!(next(&claim, 1, Some(&zone), at(109)), Step::Retake);
+        assert_eq!(
+            next(&claim, 0, Some(zone.release_after), at(109)),
+            Step::WaitUntil(at(110))
+        );
+        assert_eq!(next(&claim, 1, Some(zone.release_after), at(109)), Step::Retake);
         assert_eq!(next(&claim, 0, None, at(110)), Step::Remove);
         assert_eq!(holding(Some(&claim), "blue"), Holding::Leaving);
         assert_eq!(holding(Some(&claim), "red"), Holding::Other);

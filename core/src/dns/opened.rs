@@ -21,6 +21,8 @@ pub struct OpenZone {
     pub name: String,
     /// What it says.
     pub zone: Result<Zone, Fault<Reason>>,
+    /// For how long it keeps a name from others after its last use, in seconds: also while it cannot be used.
+    pub release_after: i64,
 }
 
 impl OpenZone {
@@ -47,6 +49,7 @@ impl Opened {
                 let open = || OpenZone {
                     name: object.metadata.name.clone().unwrap_or_default(),
                     zone: Zone::parse(&object),
+                    release_after: zone::release_after(&object),
                 };
                 opened.entry(domain).or_insert_with(|| Arc::new(open()));
             }
@@ -67,5 +70,20 @@ impl Opened {
     /// The zone of that domain.
     pub fn at(&self, domain: &Fqdn) -> Option<Arc<OpenZone>> {
         self.0.get(domain).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::testing::name;
+
+    #[test]
+    fn a_zone_that_cannot_be_used_keeps_names_for_the_time_that_it_says() {
+        let object = serde_json::json!({"apiVersion": "tremplin.dev/v1alpha1", "kind": "DnsZone", "metadata": {"name": "z"}, "spec": {
+            "domain": "z.org", "provider": {"type": "Request"}, "claims": {"releaseAfterSeconds": 31_536_000}, "ttl": {"min": 600, "max": 60}}});
+        let opened = Opened::of(vec![serde_json::from_value(object).unwrap()]);
+        let open = opened.at(&name("z.org")).unwrap();
+        assert_eq!((open.zone.is_err(), open.release_after), (true, 31_536_000));
     }
 }

@@ -123,6 +123,9 @@ pub fn type_of(choice: RecordTypeChoice) -> Option<RecordType> {
     })
 }
 
+/// For how long a name is kept from others where its zone does not say, in seconds.
+pub const RELEASE_AFTER: i64 = 30 * 86_400;
+
 const ALL_BUT_NS: [RecordType; 8] = [
     RecordType::A,
     RecordType::Aaaa,
@@ -154,6 +157,13 @@ pub fn domain(zone: &DnsZone) -> Result<Fqdn, Fault<Reason>> {
     Ok(domain)
 }
 
+/// For how long a name is kept from others after its last use, in seconds. It can be told of a zone that is invalid too.
+pub fn release_after(zone: &DnsZone) -> i64 {
+    let claims = zone.spec.claims.as_ref();
+    let seconds = claims.and_then(|claims| claims.release_after_seconds);
+    seconds.map_or(RELEASE_AFTER, i64::from)
+}
+
 impl Zone {
     /// Parses and checks a zone.
     ///
@@ -175,7 +185,7 @@ impl Zone {
             contact: spec.contact.clone(),
             admission: admission(spec.admission.clone().unwrap_or_default())?,
             depth: count(claims.depth, 1),
-            release_after: claims.release_after_seconds.map_or(30 * 86_400, i64::from),
+            release_after: release_after(zone),
             adoptions: adoptions(&spec.adoptions, &domain)?,
             ttl: ttl(spec.ttl.as_ref())?,
             safety: safety(&spec.safety.clone().unwrap_or_default(), &domain)?,
