@@ -48,15 +48,10 @@ pub fn read_all(text: &str, origin: &Fqdn) -> (Vec<RrSet>, Vec<ZoneFileError>) {
         sets: BTreeMap::new(),
     };
     let mut errors = Vec::new();
-    match lex::lines(text) {
-        Err(error) => errors.push(error),
-        Ok(lines) => {
-            for line in lines {
-                if let Err(message) = reader.entry(&line) {
-                    let line = line.number;
-                    errors.push(ZoneFileError { line, message });
-                }
-            }
+    for line in lex::lines(text) {
+        if let Err(message) = reader.entry(&line) {
+            let line = line.number;
+            errors.push(ZoneFileError { line, message });
         }
     }
     (reader.sets.into_values().collect(), errors)
@@ -73,6 +68,11 @@ struct Reader {
 
 impl Reader {
     fn entry(&mut self, line: &Line<'_>) -> Result<(), String> {
+        if let Some(broken) = line.broken {
+            // What follows is of the owner that this one names.
+            self.owner = self.owner.take().filter(|_| line.indented);
+            return Err(broken.to_owned());
+        }
         let mut tokens = line.tokens.as_slice();
         if let [Token::Plain(word), rest @ ..] = tokens
             && word.starts_with('$')
@@ -88,7 +88,7 @@ impl Reader {
             self.owner = Some(self.name(owner)?);
             tokens = rest;
         }
-        let owner = self.owner.clone().ok_or("the first record has no owner name")?;
+        let owner = self.owner.clone().ok_or("no owner name was read before it")?;
         let (ttl, type_, data) = self.head(tokens)?;
         let value = self.data(&type_, data)?;
         let set = self

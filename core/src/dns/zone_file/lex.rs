@@ -1,7 +1,5 @@
 //! The words of a zone file: comments dropped, parentheses joined over lines.
 
-use super::ZoneFileError;
-
 /// An entry: what parentheses hold together is one line.
 #[derive(Debug)]
 pub struct Line<'a> {
@@ -10,6 +8,8 @@ pub struct Line<'a> {
     /// Whether it begins with white space: the owner is that of the entry before.
     pub indented: bool,
     pub tokens: Vec<Token<'a>>,
+    /// Why its words cannot be told.
+    pub broken: Option<&'static str>,
 }
 
 /// A word, with its escapes.
@@ -28,70 +28,73 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Every entry of a file.
-///
-/// # Errors
-/// A quote or a parenthesis that has no other side.
-pub fn lines(text: &str) -> Result<Vec<Line<'_>>, ZoneFileError> {
+/// Every entry of a file. One with a quote or a parenthesis that has no other side ends with the line where it begins.
+pub fn lines(text: &str) -> Vec<Line<'_>> {
+    let written: Vec<&str> = text.split('\n').collect();
     let mut lines = Vec::new();
-    let mut open: Option<Line<'_>> = None;
-    for (index, written) in text.split('\n').enumerate() {
-        let number = index + 1;
-        let error = |message: &str| ZoneFileError {
-            line: number,
-            message: message.to_owned(),
+    let mut next = 0;
+    while let Some([first, ..]) = written.get(next..) {
+        let mut line = Line {
+            number: next + 1,
+            indented: first.starts_with([' ', '\t']),
+            tokens: Vec::new(),
+            broken: None,
         };
-        let (mut line, mut depth) = match open.take() {
-            Some(line) => (line, 1),
-            None => (
-                Line {
-                    number,
-                    indented: written.starts_with([' ', '\t']),
-                    tokens: Vec::new(),
-                },
-                0,
-            ),
-        };
-        let mut rest = written.trim_end_matches('\r');
-        loop {
-            rest = rest.trim_start_matches([' ', '\t']);
-            let Some(first) = rest.chars().next() else { break };
-            match first {
-                ';' => break,
-                '(' | ')' => {
-                    depth += if first == '(' { 1 } else { -1 };
-                    rest = rest.get(1..).unwrap_or_default();
-                }
-                '"' => {
-                    let inside = rest.get(1..).unwrap_or_default();
-                    let end = end_of(inside, |octet| octet == b'"');
-                    let after = inside.get(end..).and_then(|after| after.strip_prefix('"'));
-                    rest = after.ok_or_else(|| error("a quoted string has no end"))?;
-                    line.tokens.push(Token::Quoted(inside.get(..end).unwrap_or_default()));
-                }
-                _ => {
-                    let end = end_of(rest, |octet| matches!(octet, b' ' | b'\t' | b';' | b'(' | b')' | b'"'));
-                    let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
-                    line.tokens.push(Token::Plain(word));
-                    rest = after;
-                }
-            }
-            if !(0..=1).contains(&depth) {
-                return Err(error("parentheses do not match"));
+        let from_here = written.get(next..).unwrap_or_default();
+        match entry(from_here, &mut line.tokens) {
+            Ok(length) => next += length,
+            Err(message) => {
+                line.broken = Some(message);
+                next += 1;
             }
         }
-        if depth == 1 {
-            open = Some(line);
-        } else if !line.tokens.is_empty() {
+        if line.broken.is_some() || !line.tokens.is_empty() {
             lines.push(line);
         }
     }
-    match open {
-        None => Ok(lines),
-        Some(line) => Err(ZoneFileError {
-            line: line.number,
-            message: "a parenthesis is not closed".to_owned(),
-        }),
+    lines
+}
+
+/// The words of the entry that begins the text, and how many lines it has.
+fn entry<'a>(text: &[&'a str], tokens: &mut Vec<Token<'a>>) -> Result<usize, &'static str> {
+    let mut is_open = false;
+    for (index, written) in text.iter().enumerate() {
+        words(written.trim_end_matches('\r'), tokens, &mut is_open)?;
+        if !is_open {
+            return Ok(index + 1);
+        }
+    }
+    Err("a parenthesis is not closed")
+}
+
+/// The words of one line. `is_open`: whether it is within parentheses.
+fn words<'a>(mut rest: &'a str, tokens: &mut Vec<Token<'a>>, is_open: &mut bool) -> Result<(), &'static str> {
+    loop {
+        rest = rest.trim_start_matches([' ', '\t']);
+        match rest.chars().next() {
+            None | Some(';') => return Ok(()),
+            Some(side @ ('(' | ')')) => {
+                let opens = side == '(';
+                if opens == *is_open {
+                    return Err("parentheses do not match");
+                }
+                *is_open = opens;
+                rest = rest.get(1..).unwrap_or_default();
+            }
+            Some('"') => {
+                let inside = rest.get(1..).unwrap_or_default();
+                let end = end_of(inside, |octet| octet == b'"');
+                let after = inside.get(end..).and_then(|after| after.strip_prefix('"'));
+                rest = after.ok_or("a quoted string has no end")?;
+                tokens.push(Token::Quoted(inside.get(..end).unwrap_or_default()));
+            }
+            Some(_) => {
+                let end = end_of(rest, |octet| matches!(octet, b' ' | b'\t' | b';' | b'(' | b')' | b'"'));
+                let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+                tokens.push(Token::Plain(word));
+                rest = after;
+            }
+        }
     }
 }
 

@@ -92,7 +92,7 @@ fn what_cannot_be_read_says_on_which_line() {
         ("$TTL soon", 1, "no TTL"),
         ("$ORIGIN a b.org.", 1, "needs one value"),
         ("$ORIGIN a..org.", 1, "empty label"),
-        ("  A 192.0.2.1", 1, "no owner name"),
+        ("  A 192.0.2.1", 1, "no owner name was read"),
         ("\"a\" A 192.0.2.1", 1, "quoted"),
         ("a", 1, "type is missing"),
         ("a 300 IN", 1, "type is missing"),
@@ -176,4 +176,22 @@ proptest! {
         let _ = read_all(&text, &name("example.org"));
         let _ = read_all(&format!("a TXT \"{more}\"\n{more} IN A 192.0.2.1"), &name("example.org"));
     }
+}
+
+#[test]
+fn what_has_no_other_side_hides_no_more_than_its_entry() {
+    let file = "a 300 A 192.0.2.1\nb 300 TXT \"no end\n  300 A 192.0.2.2\nc 300 MX ( 10 mail\nd 300 A 192.0.2.4\ne 300 TXT ( \"x\"\n \"y\" )\nf 300 A ) 192.0.2.6\ng 300 A 192.0.2.7\n";
+    let (sets, errors) = read_all(file, &name("z.org"));
+    let found: Vec<_> = sets.iter().map(|set| set.name.first_label()).collect();
+    assert_eq!(found, ["a", "d", "e", "g"]);
+    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 2: a quoted string has no end",
+            "line 3: no owner name was read before it",
+            "line 4: parentheses do not match",
+            "line 8: parentheses do not match",
+        ]
+    );
 }
