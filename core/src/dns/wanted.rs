@@ -268,6 +268,13 @@ impl Request<'_> {
 
     /// CNAME or ALIAS.
     fn host_type(&self) -> Result<RecordType, Fault<Reason>> {
+        if self.apex && self.type_ == Some(RecordType::Cname) {
+            return Err(invalid(
+                "spec.type",
+                "the apex of a zone cannot be a CNAME",
+                "use ALIAS where the provider has it, or addresses",
+            ));
+        }
         let asked = self.type_.as_ref() == Some(&RecordType::Alias);
         if !asked && !self.apex {
             return Ok(RecordType::Cname);
@@ -326,11 +333,6 @@ impl Request<'_> {
             return Err(invalid("spec.values", &message, "make one of them"));
         }
         match type_ {
-            RecordType::Cname if self.apex => Err(invalid(
-                "spec.type",
-                "the apex of a zone cannot be a CNAME",
-                "use ALIAS where the provider has it, or addresses",
-            )),
             RecordType::Cname | RecordType::Alias => self.host_type().map(|type_| self.set(type_, all)),
             _ => Ok(self.set(type_.clone(), all)),
         }

@@ -200,6 +200,7 @@ fn raw_values_that_cannot_be_are_refused_at_their_field() {
             "spec.values",
         ),
         ("example.org", "{type: CNAME, values: [b.example.net]}", "spec.type"),
+        ("example.org", "{type: CNAME, targets: [b.example.net]}", "spec.type"),
         (
             "a.example.org",
             "{type: NS, values: [ns.a.example.org]}",
