@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tremplin_core::api::DnsZone;
 use tremplin_core::api::dns::DnsZoneStatus;
+use tremplin_core::dns::neighbours::written;
 use tremplin_core::dns::ownership::Mark;
 use tremplin_core::dns::plan::{self, Sets};
 use tremplin_core::dns::tally::{Tally, tally};
@@ -95,17 +96,16 @@ impl Dns {
         kept
     }
 
-    /// How many record sets of a zone are ours, by the statuses of their records.
-    pub(super) fn owned(&self, zone: &Zone) -> usize {
-        let records = self.records.group(&Group::Name(zone.domain.to_string()));
-        let written = records.iter().map(|seen| match &**seen {
-            Seen::Object(record) => record.status.as_ref().map_or(0, |status| {
-                let written = status.programmed.iter().filter(|set| !set.hash.is_empty());
-                written.count()
-            }),
-            Seen::Malformed(_) => 0,
-        });
-        written.sum()
+    /// The record sets of a zone that are ours, as `name TYPE`, by the statuses of their records.
+    pub(super) fn owned(&self, zone: &Zone) -> BTreeSet<String> {
+        let mut owned = BTreeSet::new();
+        for seen in self.records.group(&Group::Name(zone.domain.to_string())) {
+            if let Seen::Object(record) = &*seen {
+                let written = written(record).iter().filter(|set| !set.hash.is_empty());
+                owned.extend(written.map(|set| format!("{} {}", set.name, set.type_)));
+            }
+        }
+        owned
     }
 }
 

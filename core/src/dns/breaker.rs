@@ -144,11 +144,11 @@ pub struct Before<'a> {
     pub touched: &'a Touched,
 }
 
-/// Why these changes trip the breaker; `None` when they are within bounds. `owned` counts the record sets that are ours:
-/// only where it matters, since a zone may have thousands.
+/// Why these changes trip the breaker; `None` when they are within bounds. `owned` are the record sets that are ours, as
+/// `name TYPE`: asked for only where it matters, since a zone may have thousands.
 pub fn trip(
     changes: &[Change],
-    owned: impl FnOnce() -> usize,
+    owned: impl FnOnce() -> BTreeSet<String>,
     before: Before<'_>,
     safety: &Safety,
     now: Timestamp,
@@ -168,21 +168,22 @@ pub fn trip(
         ));
     }
     let touched = touched(changes);
-    // All that is ours may be changed, also what has come and gone meanwhile.
-    let is_unbounded = safety.max_changed_percent >= 100;
-    if touched.is_empty() || is_unbounded {
+    if touched.is_empty() {
         return None;
     }
-    let together = touched.into_iter().chain(before.touched.lately(now));
-    let together = together.collect::<BTreeSet<_>>().len();
-    if together <= ALWAYS {
+    let together: BTreeSet<String> = touched.into_iter().chain(before.touched.lately(now)).collect();
+    if together.len() <= ALWAYS {
         return None;
     }
-    let owned = owned();
-    let most = owned * safety.max_changed_percent / 100;
-    (together > most).then(|| {
+    // What was deleted meanwhile was ours too.
+    let mut ours = owned();
+    ours.extend(together.iter().cloned());
+    let most = ours.len() * safety.max_changed_percent / 100;
+    (together.len() > most).then(|| {
         format!(
-            "{together} of {owned} record sets would be changed or deleted within {} minutes, and spec.safety.maxChangedPercent is {}",
+            "{} of {} record sets would be changed or deleted within {} minutes, and spec.safety.maxChangedPercent is {}",
+            together.len(),
+            ours.len(),
             AT_ONCE.as_mins(),
             safety.max_changed_percent
         )
