@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use k8s_openapi::jiff::Timestamp;
 use kube::api::DeleteParams;
 use serde_json::Value;
 use tremplin_core::api::DnsClaim;
 
-use super::common::start;
+use super::common::{eventually, start};
 use super::place::tempdir;
 use super::world::{Server, World};
 use super::{bind, tremplin, zone_manifest};
@@ -209,6 +210,12 @@ async fn at_rest_nothing_is_planned_and_what_would_go_is_told() {
     // What a team left behind and asks for again is its own, although the claim is another one.
     world.delete(&blue, "kept").await;
     let claims = world.cluster::<DnsClaim>();
+    let since = claims.get("kept.plan.example").await.unwrap().spec.claimed_at.0;
+    // A claim of the same second would have the same mark.
+    eventually("a later second", async || {
+        (Timestamp::now().as_second() > since.as_second()).then_some(())
+    })
+    .await;
     claims
         .delete("kept.plan.example", &DeleteParams::default())
         .await
