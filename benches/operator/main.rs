@@ -55,7 +55,7 @@ struct Arguments {
     #[arg(long, global = true)]
     binary: Option<PathBuf>,
     /// What `cargo bench` says to every bench
-    #[arg(long, hide = true)]
+    #[arg(long, global = true, hide = true)]
     bench: bool,
     #[command(subcommand)]
     role: Option<Role>,
